@@ -1,0 +1,463 @@
+#include "proto/sasl_client.h"
+
+#include "base/secret.h"
+#include "base/xalloc.h"
+#include "proto/sasl.h"
+#include "proto/sasl_scram.h"
+
+#include <gsasl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STAGE "auth"
+
+enum { STEPS_MAX = 8 };
+enum { CHALLENGE_MAX = 64 * 1024 };
+
+/* One owner: the session.  GNU SASL's copies of the secret are overwritten in sasl_client_free().
+ */
+struct sasl_client {
+	enum auth_mechanism mechanism;
+	struct secret *secret;
+	char *user;
+	char *host;
+	uint16_t port;
+
+	Gsasl *library; /* NULL for OAUTHBEARER and XOAUTH2 */
+	Gsasl_session *session;
+	char *binding; /* base64, NULL: none */
+	Gsasl_property binding_property;
+
+	int steps;
+	bool finished; /* SASL_DONE was returned */
+	char *remark;
+
+	struct sasl_derivation derivation;
+	char *server_first; /* kept between SASL_DERIVE and sasl_client_resume() */
+};
+
+static bool
+has_trait(const struct sasl_client *c, unsigned trait)
+{
+	return (sasl_mechanism_traits(c->mechanism) & trait) != 0;
+}
+
+static const char *
+name_of(const struct sasl_client *c)
+{
+	return auth_mechanism_name(c->mechanism);
+}
+
+static enum sasl_result
+fail(struct verdict *why, enum fail kind, const char *text, const char *name)
+{
+	verdict_fail(why, kind, STAGE, "%s: %s", name, text);
+	return SASL_FAIL;
+}
+
+static void
+encode_response(struct str *response, const char *data, size_t len)
+{
+	char *encoded = NULL;
+	size_t encoded_len = 0;
+
+	if (len == 0)
+		return;
+	if (gsasl_base64_to(data, len, &encoded, &encoded_len) != GSASL_OK)
+		abort(); /* only for want of memory */
+	str_append(response, encoded, encoded_len);
+	secret_wipe(encoded, encoded_len);
+	gsasl_free(encoded);
+}
+
+/* Returns NUL-terminated octets to free(3); NULL with why when it is no base64 or holds a NUL. */
+static char *
+decode_challenge(const struct sasl_client *c, const char *challenge, struct verdict *why)
+{
+	size_t encoded_len = strlen(challenge);
+	char *decoded = NULL;
+	size_t len = 0;
+	char *text;
+
+	if (encoded_len == 0)
+		return xstrdup("");
+	if (encoded_len > CHALLENGE_MAX ||
+	    gsasl_base64_from(challenge, encoded_len, &decoded, &len) != GSASL_OK) {
+		fail(why, FAIL_PROTOCOL, "the server's challenge is no base64", name_of(c));
+		return NULL;
+	}
+	text = xstrndup(decoded, len);
+	gsasl_free(decoded);
+	if (strlen(text) == len)
+		return text;
+	free(text);
+	fail(why, FAIL_PROTOCOL, "the server's challenge holds a NUL", name_of(c));
+	return NULL;
+}
+
+/* RFC 5801 section 4: "," and "=" are written =2C and =3D in a saslname. */
+static void
+append_saslname(struct str *s, const char *name)
+{
+	for (; *name != '\0'; name++) {
+		if (*name == ',')
+			str_append_text(s, "=2C");
+		else if (*name == '=')
+			str_append_text(s, "=3D");
+		else
+			str_append_char(s, *name);
+	}
+}
+
+/* RFC 7628 section 3.1; XOAUTH2 is its forerunner.  One buffer, filled without growing. */
+static void
+respond_bearer(const struct sasl_client *c, struct str *response)
+{
+	struct str head = STR_INIT;
+	size_t token_len = secret_len(c->secret);
+	size_t len;
+	char *all;
+
+	if (c->mechanism == AUTH_OAUTHBEARER) {
+		str_append_text(&head, "n,a=");
+		append_saslname(&head, c->user);
+		str_appendf(&head, ",\001host=%s\001port=%u", c->host, (unsigned)c->port);
+	} else
+		str_appendf(&head, "user=%s", c->user);
+	str_append_text(&head, "\001auth=Bearer ");
+
+	len = head.len + token_len + 2;
+	all = xmalloc(len);
+	memcpy(all, head.data, head.len);
+	memcpy(all + head.len, secret_text(c->secret), token_len);
+	memcpy(all + len - 2, "\001\001", 2);
+	encode_response(response, all, len);
+	secret_wipe(all, len);
+	free(all);
+	str_clear(&head);
+}
+
+/* Kept for people, unless the server sends the token back. */
+static void
+take_remark(struct sasl_client *c, const char *text)
+{
+	char shown[256];
+
+	if (memmem(text, strlen(text), secret_text(c->secret), secret_len(c->secret)) != NULL)
+		return;
+	free(c->remark);
+	c->remark = xstrdup(str_escape(shown, sizeof shown, text, strlen(text)));
+}
+
+/*
+ * A challenge behind the token is the reason of a refusal, which the client answers with a dummy
+ * (RFC 7628 section 3.2.3: one 0x01; XOAUTH2: nothing).
+ */
+static enum sasl_result
+step_bearer(struct sasl_client *c, const char *challenge, struct str *response, struct verdict *why)
+{
+	char *text;
+
+	if (c->steps == 1) {
+		respond_bearer(c, response);
+		c->finished = true;
+		return SASL_DONE;
+	}
+	if (c->steps > 2)
+		return fail(why, FAIL_PROTOCOL, "the server's exchange does not end", name_of(c));
+	if ((text = decode_challenge(c, challenge, why)) == NULL)
+		return SASL_FAIL;
+	take_remark(c, text);
+	free(text);
+	if (c->mechanism == AUTH_OAUTHBEARER)
+		encode_response(response, "\001", 1);
+	return SASL_DONE;
+}
+
+static enum sasl_result
+fail_library(const struct sasl_client *c, int rc, struct verdict *why)
+{
+	switch (rc) {
+	case GSASL_MECHANISM_PARSE_ERROR:
+		return fail(
+		    why, FAIL_PROTOCOL, "the server's challenge cannot be read", name_of(c));
+	case GSASL_AUTHENTICATION_ERROR:
+	case GSASL_INTEGRITY_ERROR:
+		return fail(why, FAIL_PROTOCOL,
+		    "the server did not prove that it knows the password: is it the right one?",
+		    name_of(c));
+	case GSASL_SASLPREP_ERROR:
+		return fail(why, FAIL_LOCAL,
+		    "user or password hold characters that this mechanism cannot carry; "
+		    "set auth to another one",
+		    name_of(c));
+	default:
+		return fail(why, FAIL_LOCAL, gsasl_strerror(rc), name_of(c));
+	}
+}
+
+static enum sasl_result
+step_library(struct sasl_client *c, const char *input, struct str *response, struct verdict *why)
+{
+	char *output = NULL;
+	size_t len = 0;
+	int rc;
+
+	rc = gsasl_step(c->session, input, strlen(input), &output, &len);
+	if (rc == GSASL_OK || rc == GSASL_NEEDS_MORE)
+		encode_response(response, output, len);
+	if (output != NULL) {
+		secret_wipe(output, len);
+		gsasl_free(output);
+	}
+	if (rc != GSASL_OK && rc != GSASL_NEEDS_MORE)
+		return fail_library(c, rc, why);
+	c->finished = rc == GSASL_OK;
+	return c->finished ? SASL_DONE : SASL_MORE;
+}
+
+/* The second step reads the salt, the third what the server proves or why it refuses. */
+static enum sasl_result
+step_scram(struct sasl_client *c, char *message, struct str *response, struct verdict *why)
+{
+	if (sasl_scram_is_error(message, why)) {
+		free(message);
+		return SASL_FAIL;
+	}
+	if (c->steps == 2 && c->server_first == NULL) {
+		c->server_first = message;
+		if (!sasl_scram_prepare(&c->derivation, message, secret_text(c->secret),
+			secret_len(c->secret), why))
+			return SASL_FAIL;
+		return SASL_DERIVE;
+	}
+	enum sasl_result result = step_library(c, message, response, why);
+	free(message);
+	return result;
+}
+
+/* The prompts of LOGIN, and a challenge before the initial response, say nothing. */
+static bool
+reads_challenge(const struct sasl_client *c)
+{
+	if (c->mechanism == AUTH_LOGIN)
+		return false;
+	return c->steps > 1 || !has_trait(c, SASL_TRAIT_CLIENT_FIRST);
+}
+
+enum sasl_result
+sasl_client_step(
+    struct sasl_client *c, const char *challenge, struct str *response, struct verdict *why)
+{
+	enum sasl_result result;
+	char *message;
+
+	if (challenge == NULL && !has_trait(c, SASL_TRAIT_CLIENT_FIRST))
+		return SASL_MORE;
+	if (challenge == NULL)
+		challenge = "";
+	if (++c->steps > STEPS_MAX)
+		return fail(why, FAIL_PROTOCOL, "the server's exchange does not end", name_of(c));
+	if (has_trait(c, SASL_TRAIT_TOKEN))
+		return step_bearer(c, challenge, response, why);
+	if (c->finished)
+		return fail(why, FAIL_PROTOCOL, "the server sent a challenge behind the last step",
+		    name_of(c));
+	if (!reads_challenge(c))
+		return step_library(c, "", response, why);
+	if ((message = decode_challenge(c, challenge, why)) == NULL)
+		return SASL_FAIL;
+	if (has_trait(c, SASL_TRAIT_DERIVES))
+		return step_scram(c, message, response, why);
+	result = step_library(c, message, response, why);
+	free(message);
+	return result;
+}
+
+const struct sasl_derivation *
+sasl_client_derivation(const struct sasl_client *c)
+{
+	return &c->derivation;
+}
+
+enum sasl_result
+sasl_client_resume(
+    struct sasl_client *c, const uint8_t *salted, struct str *response, struct verdict *why)
+{
+	char hex[2 * SASL_SALTED_MAX + 1];
+	size_t len = sasl_derivation_size(&c->derivation);
+	enum sasl_result result;
+
+	for (size_t i = 0; i < len; i++)
+		snprintf(hex + 2 * i, 3, "%02x", salted[i]);
+	gsasl_property_set(c->session, GSASL_SCRAM_SALTED_PASSWORD, hex);
+	secret_wipe(hex, sizeof hex);
+	result = step_library(c, c->server_first, response, why);
+	free(c->server_first);
+	c->server_first = NULL;
+	sasl_scram_clear(&c->derivation);
+	return result;
+}
+
+bool
+sasl_client_accepted(const struct sasl_client *c, struct verdict *why)
+{
+	if (c->finished)
+		return true;
+	if (has_trait(c, SASL_TRAIT_DERIVES))
+		return verdict_fail(why, FAIL_PROTOCOL, STAGE,
+		    "%s: the server said yes without proving that it knows the password",
+		    name_of(c));
+	return verdict_fail(why, FAIL_PROTOCOL, STAGE,
+	    "%s: the server said yes before the exchange was over", name_of(c));
+}
+
+const char *
+sasl_client_remark(const struct sasl_client *c)
+{
+	return c->remark;
+}
+
+/* Which binding the library asks for first is its own affair: it gets the one there is. */
+static int
+library_cb(Gsasl *library, Gsasl_session *session, Gsasl_property property)
+{
+	const struct sasl_client *c = gsasl_callback_hook_get(library);
+
+	if (c->binding == NULL || property != c->binding_property)
+		return GSASL_NO_CALLBACK;
+	return gsasl_property_set(session, property, c->binding);
+}
+
+static void
+take_binding(struct sasl_client *c, const struct sasl_settings *settings)
+{
+	char *encoded = NULL;
+
+	if (settings->binding == SASL_BINDING_NONE)
+		return;
+	if (gsasl_base64_to(settings->binding_data, settings->binding_len, &encoded, NULL) !=
+	    GSASL_OK)
+		abort(); /* only for want of memory */
+	c->binding = xstrdup(encoded);
+	c->binding_property = settings->binding == SASL_BINDING_TLS_UNIQUE ? GSASL_CB_TLS_UNIQUE
+									   : GSASL_CB_TLS_EXPORTER;
+	gsasl_free(encoded);
+}
+
+/* SCRAM never gets the password itself, or it would derive on this thread. */
+static void
+set_properties(const struct sasl_client *c, const struct sasl_settings *settings)
+{
+	if (c->mechanism == AUTH_EXTERNAL)
+		gsasl_property_set(c->session, GSASL_AUTHZID, c->user);
+	else
+		gsasl_property_set(c->session, GSASL_AUTHID, c->user);
+	if (has_trait(c, SASL_TRAIT_PASSWORD) && !has_trait(c, SASL_TRAIT_DERIVES))
+		gsasl_property_set_raw(
+		    c->session, GSASL_PASSWORD, secret_text(c->secret), secret_len(c->secret));
+	gsasl_property_set(c->session, GSASL_SERVICE, settings->service);
+	gsasl_property_set(c->session, GSASL_HOSTNAME, settings->host);
+}
+
+static bool
+start_library(struct sasl_client *c, const struct sasl_settings *settings, struct verdict *why)
+{
+	int rc = gsasl_init(&c->library);
+
+	if (rc != GSASL_OK)
+		return verdict_fail(why, FAIL_LOCAL, STAGE, "GNU SASL: %s", gsasl_strerror(rc));
+	take_binding(c, settings);
+	gsasl_callback_hook_set(c->library, c);
+	gsasl_callback_set(c->library, library_cb);
+	rc = gsasl_client_start(c->library, name_of(c), &c->session);
+	if (rc != GSASL_OK)
+		return verdict_fail(why, FAIL_LOCAL, STAGE, "GNU SASL has no %s: %s", name_of(c),
+		    gsasl_strerror(rc));
+	set_properties(c, settings);
+	return true;
+}
+
+static bool
+check_settings(
+    const struct sasl_client *c, const struct sasl_settings *settings, struct verdict *why)
+{
+	unsigned wanted = SASL_TRAIT_SASL | SASL_TRAIT_IMPLEMENTED;
+
+	if ((sasl_mechanism_traits(c->mechanism) & wanted) != wanted)
+		return verdict_fail(why, FAIL_CONFIG, STAGE, "%s is no SASL mechanism", name_of(c));
+	if (!has_trait(c, SASL_TRAIT_CERTIFICATE) && (c->secret == NULL || *c->user == '\0'))
+		return verdict_fail(
+		    why, FAIL_CONFIG, STAGE, "%s needs a user and a secret", name_of(c));
+	if (has_trait(c, SASL_TRAIT_BINDING) && settings->binding == SASL_BINDING_NONE)
+		return verdict_fail(why, FAIL_LOCAL, STAGE, "%s: no channel binding", name_of(c));
+	if (has_trait(c, SASL_TRAIT_TOKEN) && strchr(c->user, '\001') != NULL)
+		return verdict_fail(
+		    why, FAIL_CONFIG, STAGE, "%s: user holds a control character", name_of(c));
+	if (has_trait(c, SASL_TRAIT_TOKEN) &&
+	    memchr(secret_text(c->secret), '\001', secret_len(c->secret)) != NULL)
+		return verdict_fail(
+		    why, FAIL_LOCAL, STAGE, "%s: the token holds an octet 0x01", name_of(c));
+	return true;
+}
+
+struct sasl_client *
+sasl_client_new(const struct sasl_settings *settings, struct verdict *why)
+{
+	struct sasl_client *c = xcalloc(1, sizeof *c);
+
+	c->mechanism = settings->mechanism;
+	c->secret = settings->secret != NULL ? secret_ref(settings->secret) : NULL;
+	c->user = xstrdup(settings->user != NULL ? settings->user : "");
+	c->host = xstrdup(settings->host);
+	c->port = settings->port;
+	c->derivation.is_sha256 = c->mechanism != AUTH_SCRAM_SHA_1;
+	if (!check_settings(c, settings, why) ||
+	    (!has_trait(c, SASL_TRAIT_TOKEN) && !start_library(c, settings, why)))
+		sasl_client_free(&c);
+	return c;
+}
+
+/* The library releases its copies without overwriting them. */
+static void
+wipe_property(Gsasl_session *session, Gsasl_property property)
+{
+	const char *value = gsasl_property_fast(session, property);
+
+	if (value != NULL)
+		secret_wipe((char *)(uintptr_t)value, strlen(value));
+}
+
+void
+sasl_client_free(struct sasl_client **client)
+{
+	struct sasl_client *c = *client;
+
+	*client = NULL;
+	if (c == NULL)
+		return;
+	if (c->session != NULL) {
+		wipe_property(c->session, GSASL_PASSWORD);
+		wipe_property(c->session, GSASL_SCRAM_SALTED_PASSWORD);
+		gsasl_finish(c->session);
+	}
+	if (c->library != NULL)
+		gsasl_done(c->library);
+	sasl_scram_clear(&c->derivation);
+	secret_unref(&c->secret);
+	free(c->server_first);
+	free(c->remark);
+	free(c->binding);
+	free(c->user);
+	free(c->host);
+	free(c);
+}
+
+void
+sasl_response_clear(struct str *response)
+{
+	if (response->data != NULL)
+		secret_wipe(response->data, response->cap);
+	str_clear(response);
+}
