@@ -1,0 +1,675 @@
+#include "fetch/poll.h"
+
+#include "auth/vault.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/xalloc.h"
+#include "config/config.h"
+#include "fetch/plan.h"
+#include "fetch/pop3_session.h"
+#include "fetch/received.h"
+#include "net/transcript.h"
+#include "store/listing.h"
+#include "store/mailbox.h"
+
+#include <event2/event.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A batch is made durable when it holds so much, or when its first message has waited so long. */
+enum { BATCH_COUNT = 1000 };
+enum { BATCH_OCTETS = 16 * 1024 * 1024 };
+enum { BATCH_AGE = 2000 };
+
+/* Reading rests while the disk is behind by more than the first, until it is by the second. */
+enum { UNWRITTEN_MOST = 4 * 1024 * 1024, UNWRITTEN_LEAST = 1024 * 1024 };
+
+/* One owner: the account.  It ends when the session is closed and no store call is pending. */
+struct poll {
+	struct poll_settings settings;
+	struct config *config; /* our reference */
+	const struct pop3_config *pop3;
+	char id[16];
+	poll_cb *cb;
+	void *arg;
+	struct event *ended; /* runs the callback in a turn of its own */
+
+	int64_t since; /* wall */
+	int64_t since_mono;
+	struct vault_request *secret_request;
+	struct secret *secret;
+	struct transcript *transcript;
+	struct pop3_session *session;
+	bool session_closed;
+	bool quit_ok;
+	bool stopping;
+
+	struct listing *listing; /* the session's */
+	uint32_t cursor;         /* the last number that next() looked at */
+	bool by_uid;
+	bool matched;
+
+	struct batch *batch; /* the one being filled; NULL: none */
+	bool message_open;
+	int64_t batch_since; /* mono, of its first message */
+	bool paused;
+	unsigned pending; /* store calls whose callback is due */
+	bool expunging;   /* the rows are being marked, or are marked: QUIT is next */
+
+	int64_t *rows; /* deleted in this session, to take effect at QUIT */
+	size_t row_count, row_cap;
+	uint64_t retr_refused;
+	char refused_text[300];
+	struct poll_result result;
+};
+
+static void poll_advance(struct poll *p);
+static void poll_end_when_done(struct poll *p);
+
+static const char *
+poll_account(const struct poll *p)
+{
+	return p->settings.account->name;
+}
+
+/* The first trouble is the one that is told. */
+static void
+poll_blame(struct poll *p, const struct verdict *why)
+{
+	if (p->result.why.kind == FAIL_NONE)
+		p->result.why = *why;
+}
+
+/* Trouble on our side: the session has no purpose any more. */
+static void
+poll_abandon(struct poll *p, const struct verdict *why)
+{
+	poll_blame(p, why);
+	if (p->session != NULL && !p->session_closed)
+		pop3_session_fail(p->session, why);
+	else
+		poll_end_when_done(p);
+}
+
+/* -- messages coming in ---------------------------------------------------------------------- */
+
+static bool
+poll_next(uint32_t *number, void *arg)
+{
+	struct poll *p = arg;
+
+	if (!p->matched || p->paused || p->stopping || p->settings.purpose != POLL_FETCH)
+		return false;
+	while (p->cursor < listing_count(p->listing)) {
+		*number = ++p->cursor;
+		if (plan_message(p->pop3, p->listing, *number, p->by_uid) == PLAN_FETCH)
+			return true;
+	}
+	return false;
+}
+
+static void
+on_begin(uint32_t number, void *arg)
+{
+	struct poll *p = arg;
+	char header[RECEIVED_SIZE];
+
+	if (p->batch == NULL) {
+		p->batch = batch_new(p->settings.mailbox);
+		p->batch_since = clock_mono();
+	}
+	batch_begin(p->batch, p->listing, number);
+	p->message_open = true;
+	if (p->pop3->received_header) {
+		received_header(header, &p->pop3->endpoint, p->id, clock_wall());
+		batch_preface(p->batch, header, strlen(header));
+	}
+}
+
+static char *
+on_reserve(size_t room, void *arg)
+{
+	struct poll *p = arg;
+
+	return batch_reserve(p->batch, room);
+}
+
+static void
+on_written(const struct verdict *why, void *arg)
+{
+	struct poll *p = arg;
+
+	(void)why; /* a failed write comes back with the batch */
+	p->pending--;
+	p->paused = false;
+	if (p->session != NULL && !p->session_closed)
+		pop3_session_resume(p->session);
+	poll_advance(p);
+}
+
+static void
+on_added(size_t len, void *arg)
+{
+	struct poll *p = arg;
+
+	batch_added(p->batch, len);
+	if (p->paused || mailbox_unwritten(p->settings.mailbox) <= UNWRITTEN_MOST)
+		return;
+	p->paused = true;
+	p->pending++;
+	pop3_session_pause(p->session);
+	mailbox_when_written(p->settings.mailbox, UNWRITTEN_LEAST, on_written, p);
+}
+
+/* -- batches --------------------------------------------------------------------------------- */
+
+static void
+log_message(const struct poll *p, const struct batch_item *item)
+{
+	static const char *const fate[] = {
+	    [BATCH_STORED] = "stored", [BATCH_KNOWN] = "known", [BATCH_LOST] = "not-stored"};
+	size_t uid_len;
+	const char *uid = listing_uid(p->listing, item->number, &uid_len);
+	char shown[200];
+
+	log_info("account=%s session=%s message=%" PRIu32 " uid=%s octets=%" PRIu64
+		 " fate=%s file=%s",
+	    poll_account(p), p->id, item->number, str_escape(shown, sizeof shown, uid, uid_len),
+	    item->octets, fate[item->fate], item->file != NULL ? item->file : "-");
+}
+
+static void
+note_item(struct poll *p, const struct batch_item *item)
+{
+	log_message(p, item);
+	if (item->fate == BATCH_LOST)
+		return;
+	if (item->fate == BATCH_STORED) {
+		p->result.fetched++;
+		p->result.fetched_octets += item->octets;
+	} else {
+		p->result.known++;
+	}
+	listing_set_match(p->listing, item->number, LISTED_SEEN, item->row, false);
+	if (plan_deletes_stored(p->pop3) && !p->session_closed)
+		pop3_session_delete(p->session, item->number);
+}
+
+static void
+on_committed(const struct batch_result *batch, void *arg)
+{
+	struct poll *p = arg;
+
+	p->pending--;
+	for (size_t i = 0; i < batch->count; i++)
+		note_item(p, &batch->items[i]);
+	if (batch->why->kind != FAIL_NONE)
+		poll_abandon(p, batch->why);
+	else
+		poll_advance(p);
+}
+
+static void
+poll_commit(struct poll *p)
+{
+	if (p->batch == NULL)
+		return;
+	if (batch_count(p->batch) == 0) {
+		batch_drop(&p->batch);
+		return;
+	}
+	p->pending++;
+	batch_commit(&p->batch, on_committed, p);
+}
+
+static void
+on_end(uint32_t number, void *arg)
+{
+	struct poll *p = arg;
+
+	(void)number;
+	batch_end(p->batch);
+	p->message_open = false;
+	if (batch_count(p->batch) >= BATCH_COUNT || batch_octets(p->batch) >= BATCH_OCTETS ||
+	    clock_mono() - p->batch_since >= BATCH_AGE)
+		poll_commit(p);
+}
+
+/* -- the listing ----------------------------------------------------------------------------- */
+
+static void
+plan_deletions(struct poll *p)
+{
+	for (uint32_t n = 1; n <= listing_count(p->listing); n++) {
+		switch (plan_message(p->pop3, p->listing, n, p->by_uid)) {
+		case PLAN_DELETE:
+			pop3_session_delete(p->session, n);
+			break;
+		case PLAN_TOO_LARGE:
+			p->result.skipped_large++;
+			break;
+		case PLAN_LEAVE:
+		case PLAN_FETCH:
+			break;
+		}
+	}
+}
+
+static void
+on_matched(const struct mailbox_matched *matched, void *arg)
+{
+	struct poll *p = arg;
+
+	p->pending--;
+	if (matched->why->kind != FAIL_NONE) {
+		poll_abandon(p, matched->why);
+		return;
+	}
+	if (matched->migrated)
+		transcript_note(p->transcript,
+		    "nothing of the last listing is left: every message is compared");
+	p->matched = true;
+	if (!p->session_closed)
+		plan_deletions(p);
+	poll_advance(p);
+}
+
+static void
+on_marked(const struct verdict *why, void *arg)
+{
+	struct poll *p = arg;
+
+	p->pending--;
+	if (why->kind != FAIL_NONE)
+		poll_abandon(p, why);
+	else
+		poll_advance(p);
+}
+
+static void
+poll_without_uidl(struct poll *p)
+{
+	struct verdict why;
+
+	if (p->settings.purpose == POLL_FETCH && p->pop3->keep == KEEP_NO) {
+		mailbox_match_by_number(p->settings.mailbox, p->listing, on_matched, p);
+		return;
+	}
+	p->pending--;
+	verdict_fail(&why, FAIL_CONFIG, "uidl",
+	    "%s:%u has no UIDL, so messages kept on it cannot be told apart: only keep = \"no\" "
+	    "works with this server",
+	    p->pop3->endpoint.host, p->pop3->endpoint.port);
+	poll_abandon(p, &why);
+}
+
+static void
+on_listed(struct listing *listing, bool by_uid, void *arg)
+{
+	struct poll *p = arg;
+	int64_t keep = p->pop3->keep == KEEP_FOR ? p->pop3->keep_for : -1;
+
+	p->listing = listing;
+	p->by_uid = by_uid;
+	p->result.login_delay = pop3_session_login_delay(p->session);
+	if (listing_beyond(listing) > 0)
+		log_warning("account=%s session=%s the server lists more than %d messages: the "
+			    "others wait until these are gone",
+		    poll_account(p), p->id, LISTING_MAX);
+	p->pending++;
+	if (!by_uid && listing_count(listing) > 0) {
+		poll_without_uidl(p);
+	} else if (p->settings.purpose == POLL_MARK_SEEN) {
+		p->result.marked = listing_count(listing);
+		mailbox_mark_seen(p->settings.mailbox, listing, on_marked, p);
+	} else {
+		mailbox_match(p->settings.mailbox, listing, keep, on_matched, p);
+	}
+}
+
+/* -- deletions and QUIT ---------------------------------------------------------------------- */
+
+static void
+on_deleted(uint32_t number, void *arg)
+{
+	struct poll *p = arg;
+
+	if (p->row_count == p->row_cap) {
+		p->row_cap = p->row_cap > 0 ? p->row_cap * 2 : 64;
+		p->rows = xreallocarray(p->rows, p->row_cap, sizeof *p->rows);
+	}
+	p->rows[p->row_count++] = listing_row(p->listing, number);
+}
+
+static void
+on_refused(uint32_t number, bool retr, const char *text, void *arg)
+{
+	struct poll *p = arg;
+
+	log_warning("account=%s session=%s message=%" PRIu32 " command=%s reply=\"%s\"",
+	    poll_account(p), p->id, number, retr ? "RETR" : "DELE", text);
+	if (p->retr_refused++ == 0)
+		snprintf(p->refused_text, sizeof p->refused_text, "%s of message %" PRIu32 ": %s",
+		    retr ? "RETR" : "DELE", number, text);
+}
+
+static void
+on_expunging(const struct verdict *why, void *arg)
+{
+	struct poll *p = arg;
+
+	p->pending--;
+	if (why->kind != FAIL_NONE)
+		poll_abandon(p, why);
+	else if (!p->session_closed)
+		pop3_session_quit(p->session);
+	else
+		poll_end_when_done(p);
+}
+
+/* An unanswered QUIT must be known after a crash, so the rows are marked before it is sent. */
+static void
+poll_quit(struct poll *p)
+{
+	p->expunging = true;
+	if (p->row_count == 0) {
+		pop3_session_quit(p->session);
+		return;
+	}
+	p->pending++;
+	mailbox_expunging(p->settings.mailbox, p->rows, p->row_count, on_expunging, p);
+}
+
+/* Goes on as far as possible: retrieve, commit, delete, and, when all that is done, QUIT. */
+static void
+poll_advance(struct poll *p)
+{
+	if (p->session == NULL || p->session_closed) {
+		poll_end_when_done(p);
+		return;
+	}
+	if (p->expunging)
+		return;
+	pop3_session_go(p->session);
+	if (!pop3_session_is_idle(p->session))
+		return;
+	poll_commit(p);
+	if (p->pending == 0)
+		poll_quit(p);
+}
+
+static void
+on_idle(void *arg)
+{
+	poll_advance(arg);
+}
+
+/* -- the end --------------------------------------------------------------------------------- */
+
+static void
+on_expunged(const struct verdict *why, void *arg)
+{
+	struct poll *p = arg;
+
+	p->pending--;
+	if (why->kind != FAIL_NONE)
+		poll_blame(p, why);
+	poll_end_when_done(p);
+}
+
+/* A close in place of the answer to QUIT does harm only when there was something to delete. */
+static void
+judge_session(struct poll *p, const struct verdict *why)
+{
+	if (why->kind != FAIL_NONE && !p->stopping &&
+	    !(p->expunging && p->row_count == 0 && why->kind == FAIL_NETWORK))
+		poll_blame(p, why);
+	if (why->kind == FAIL_AUTH && p->secret != NULL)
+		vault_refused(p->settings.vault, &p->pop3->endpoint.secret, p->secret);
+	if (p->result.why.kind == FAIL_NONE && p->retr_refused > 0)
+		verdict_fail(&p->result.why, FAIL_SERVER, "retr",
+		    "%s:%u refused %" PRIu64 " of the messages, which stay there: %s",
+		    p->pop3->endpoint.host, p->pop3->endpoint.port, p->retr_refused,
+		    p->refused_text);
+}
+
+static void
+on_closed(const struct verdict *why, bool quit_ok, void *arg)
+{
+	struct poll *p = arg;
+
+	p->session_closed = true;
+	p->quit_ok = quit_ok;
+	judge_session(p, why);
+	if (p->message_open) {
+		batch_abort(p->batch);
+		p->message_open = false;
+	}
+	poll_commit(p);
+	if (quit_ok) {
+		p->result.deleted = p->row_count;
+		p->result.on_server =
+		    (int64_t)(pop3_session_message_count(p->session) - p->row_count);
+		p->result.more = plan_may_be_window(p->result.fetched);
+	}
+	if (quit_ok && p->row_count > 0) {
+		p->pending++;
+		mailbox_expunged(p->settings.mailbox, p->rows, p->row_count, on_expunged, p);
+	}
+	poll_end_when_done(p);
+}
+
+static void
+write_last_lines(struct poll *p)
+{
+	const struct poll_result *r = &p->result;
+	const char *kind = r->stopped ? "stopped" : verdict_kind_name(r->why.kind);
+	double seconds = (double)(clock_mono() - p->since_mono) / 1000;
+	uint64_t octets = poll_octets_in(p);
+
+	if (r->why.kind != FAIL_NONE)
+		transcript_note(p->transcript, "%s", r->why.text);
+	transcript_note(p->transcript,
+	    "closed: %s, %" PRIu64 " fetched, %" PRIu64 " deleted, %" PRIu64 " octets in, %.3f s",
+	    kind, r->fetched, r->deleted, octets, seconds);
+	if (r->why.kind != FAIL_NONE)
+		log_warning(
+		    "account=%s session=%s protocol=pop3 result=%s stage=%s fetched=%" PRIu64
+		    " reason=\"%s\"",
+		    poll_account(p), p->id, kind, r->why.stage, r->fetched, r->why.text);
+	else
+		log_info("account=%s session=%s protocol=pop3 result=%s fetched=%" PRIu64
+			 " deleted=%" PRIu64 " known=%" PRIu64 " too_large=%" PRIu64
+			 " octets=%" PRIu64 " seconds=%.3f",
+		    poll_account(p), p->id, kind, r->fetched, r->deleted, r->known,
+		    r->skipped_large, octets, seconds);
+}
+
+static void
+ended_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct poll *p = arg;
+
+	(void)fd;
+	(void)what;
+	p->cb(&p->result, p->arg);
+}
+
+static void
+poll_end_when_done(struct poll *p)
+{
+	if (p->ended != NULL || p->pending > 0 || p->secret_request != NULL ||
+	    (p->session != NULL && !p->session_closed))
+		return;
+	p->result.stopped = p->stopping && p->result.why.kind == FAIL_NONE && !p->quit_ok;
+	write_last_lines(p);
+	transcript_close(&p->transcript);
+	p->ended = event_new(p->settings.base, -1, 0, ended_cb, p);
+	event_active(p->ended, EV_TIMEOUT, 0);
+}
+
+/* -- the beginning --------------------------------------------------------------------------- */
+
+static const struct pop3_handler handler = {
+    .listed = on_listed,
+    .next = poll_next,
+    .begin = on_begin,
+    .reserve = on_reserve,
+    .added = on_added,
+    .end = on_end,
+    .refused = on_refused,
+    .deleted = on_deleted,
+    .idle = on_idle,
+    .closed = on_closed,
+};
+
+static void
+poll_connect(struct poll *p)
+{
+	const struct config *config = p->config;
+	const struct endpoint_config *endpoint = &p->pop3->endpoint;
+	char server[300];
+
+	snprintf(server, sizeof server, "%s:%u", endpoint->host, endpoint->port);
+	const struct transcript_settings log = {
+	    .directory = config->log.sessions,
+	    .account = poll_account(p),
+	    .protocol = "pop3",
+	    .server = server,
+	    .id = p->id,
+	    .full = config->log.full,
+	};
+	p->transcript = transcript_open(p->settings.base, p->settings.log_worker, &log);
+	const struct pop3_session_settings session = {
+	    .base = p->settings.base,
+	    .net = p->settings.net,
+	    .config = p->pop3,
+	    .transcript = p->transcript,
+	    .secret = p->secret,
+	};
+	p->session = pop3_session_new(&session, &handler, p);
+}
+
+static void
+on_secret(struct secret *secret, const struct verdict *why, void *arg)
+{
+	struct poll *p = arg;
+
+	p->secret_request = NULL;
+	p->secret = secret;
+	if (secret == NULL)
+		poll_blame(p, why);
+	if (secret == NULL || p->stopping)
+		poll_end_when_done(p);
+	else
+		poll_connect(p);
+}
+
+static void
+on_prepared(const struct verdict *why, void *arg)
+{
+	struct poll *p = arg;
+	const struct endpoint_config *endpoint = &p->pop3->endpoint;
+
+	p->pending--;
+	if (why->kind != FAIL_NONE || p->stopping) {
+		if (why->kind != FAIL_NONE)
+			poll_blame(p, why);
+		poll_end_when_done(p);
+	} else if (endpoint->user != NULL && endpoint->secret.kind != SECRET_NONE) {
+		p->secret_request = vault_get(p->settings.vault, &endpoint->secret, on_secret, p);
+	} else {
+		poll_connect(p);
+	}
+}
+
+struct poll *
+poll_new(const struct poll_settings *settings, poll_cb *cb, void *arg)
+{
+	struct poll *p = xcalloc(1, sizeof *p);
+
+	p->settings = *settings;
+	p->config = config_ref(settings->config);
+	p->pop3 = settings->account->pop3;
+	snprintf(p->id, sizeof p->id, "%s", settings->id);
+	p->cb = cb;
+	p->arg = arg;
+	p->since = clock_wall();
+	p->since_mono = clock_mono();
+	p->result.on_server = -1;
+	p->pending = 1;
+	mailbox_prepare(settings->mailbox, on_prepared, p);
+	return p;
+}
+
+void
+poll_stop(struct poll *p)
+{
+	struct verdict why;
+
+	if (p->stopping)
+		return;
+	p->stopping = true;
+	vault_cancel(&p->secret_request);
+	if (p->session == NULL || p->session_closed) {
+		poll_end_when_done(p);
+	} else if (!p->expunging) {
+		verdict_fail(&why, FAIL_LOCAL, "stop", "stopped");
+		pop3_session_fail(p->session, &why);
+	}
+}
+
+void
+poll_free(struct poll **poll)
+{
+	struct poll *p = *poll;
+
+	*poll = NULL;
+	if (p == NULL)
+		return;
+	pop3_session_free(&p->session);
+	transcript_close(&p->transcript);
+	secret_unref(&p->secret);
+	if (p->ended != NULL)
+		event_free(p->ended);
+	free(p->rows);
+	config_unref(&p->config);
+	free(p);
+}
+
+const char *
+poll_state(const struct poll *p)
+{
+	if (p->session == NULL)
+		return "resolving";
+	if (p->session_closed || p->expunging ||
+	    (p->matched && p->pending > 0 && pop3_session_is_idle(p->session)))
+		return "committing";
+	return pop3_session_state(p->session);
+}
+
+const char *
+poll_id(const struct poll *p)
+{
+	return p->id;
+}
+
+int64_t
+poll_since(const struct poll *p)
+{
+	return p->since;
+}
+
+uint64_t
+poll_octets_in(const struct poll *p)
+{
+	return p->session != NULL ? pop3_session_octets_in(p->session) : 0;
+}
+
+uint64_t
+poll_octets_out(const struct poll *p)
+{
+	return p->session != NULL ? pop3_session_octets_out(p->session) : 0;
+}

@@ -1,0 +1,51 @@
+#ifndef POSTRIDER_FETCH_POP3_LOGIN_H
+#define POSTRIDER_FETCH_POP3_LOGIN_H
+
+#include "base/verdict.h"
+#include "proto/pop3.h"
+
+struct conn;
+struct endpoint_config;
+struct secret;
+struct transcript;
+
+/*
+ * The AUTHORIZATION state (RFC 1939 section 4, RFC 5034): chooses the mechanism and speaks it.
+ */
+enum pop3_login_step {
+	POP3_LOGIN_MORE, /* a command was sent: its reply is awaited */
+	POP3_LOGIN_DONE, /* the maildrop is open */
+	POP3_LOGIN_FAILED
+};
+
+struct pop3_login_settings {
+	struct conn *conn;             /* borrowed for the login's life, as all of these */
+	struct transcript *transcript; /* may be NULL */
+	const struct endpoint_config *endpoint;
+	const struct pop3_capabilities *capabilities;
+	const char *greeting; /* for the timestamp of APOP */
+	struct secret *secret;
+};
+
+struct pop3_login;
+
+struct pop3_login *pop3_login_new(const struct pop3_login_settings *settings);
+
+/* Sets the pointer to NULL; NULL inside is fine. */
+void pop3_login_free(struct pop3_login **login);
+
+/* Sends the first command, or says why no mechanism fits. */
+enum pop3_login_step pop3_login_start(struct pop3_login *login, struct verdict *why);
+
+/* One reply line of the server. */
+enum pop3_login_step pop3_login_reply(
+    struct pop3_login *login, const char *line, struct verdict *why);
+
+/*
+ * Fills a verdict from -ERR: the response code (RFC 2449 section 8, RFC 3206) decides the kind and
+ * the hint, otherwise the kind is `plain`.  `what` is the command for people ("PASS").
+ */
+void pop3_refusal(struct verdict *why, enum fail plain, const char *stage, const char *server,
+    const char *what, const struct pop3_reply *reply);
+
+#endif

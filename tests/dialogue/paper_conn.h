@@ -1,0 +1,20 @@
+#ifndef POSTRIDER_TESTS_DIALOGUE_PAPER_CONN_H
+#define POSTRIDER_TESTS_DIALOGUE_PAPER_CONN_H
+
+#include "net/conn.h"
+
+/*
+ * net/conn.h made of paper: what is sent becomes a happening 'C', what a script says arrives.  One
+ * connection at a time.
+ */
+void paper_conn_event(enum conn_event event, const struct verdict *why);
+
+/* The server sends these octets, line ends included. */
+void paper_conn_receive(const char *data, size_t len);
+
+/* Time passes: a silence timeout that runs out fails the connection. */
+void paper_conn_wait(int64_t ms);
+
+void paper_conn_set_secured(bool secured);
+
+#endif

@@ -1,0 +1,80 @@
+#include "unit.h"
+
+#include "fetch/pop3_window.h"
+
+static void
+one_at_a_time_without_pipelining(void **state)
+{
+	struct pop3_window *w = pop3_window_new();
+
+	(void)state;
+	assert_true(pop3_window_has_room(w));
+	pop3_window_add_retr(w, 1, 100);
+	assert_false(pop3_window_has_room(w));
+	pop3_window_done(w);
+	assert_true(pop3_window_empty(w));
+	pop3_window_free(&w);
+}
+
+static void
+bounded_by_count_and_octets(void **state)
+{
+	struct pop3_window *w = pop3_window_new();
+	uint32_t n = 0;
+
+	(void)state;
+	pop3_window_allow_pipelining(w, true);
+	while (pop3_window_has_room(w))
+		pop3_window_add_retr(w, ++n, 1);
+	assert_int_equal(n, 1024);
+	while (!pop3_window_empty(w))
+		pop3_window_done(w);
+	n = 0;
+	while (pop3_window_has_room(w))
+		pop3_window_add_retr(w, ++n, 5 * 1024 * 1024);
+	assert_int_equal(n, 2);
+	pop3_window_done(w);
+	assert_true(pop3_window_has_room(w));
+	pop3_window_free(&w);
+}
+
+static void
+answers_come_in_the_order_of_commands(void **state)
+{
+	struct pop3_window *w = pop3_window_new();
+	struct pop3_command command;
+	uint32_t number;
+
+	(void)state;
+	pop3_window_allow_pipelining(w, true);
+	assert_false(pop3_window_first(w, &command));
+	for (uint32_t n = 1; n <= 3000; n++)
+		pop3_window_want_delete(w, n);
+	for (uint32_t n = 1; n <= 3000; n++) {
+		pop3_window_add_retr(w, n, 10);
+		assert_true(pop3_window_next_delete(w, &number));
+		assert_int_equal(number, n);
+		assert_true(pop3_window_first(w, &command));
+		assert_true(command.retr);
+		assert_int_equal(command.number, n);
+		pop3_window_done(w);
+		assert_true(pop3_window_first(w, &command));
+		assert_false(command.retr);
+		assert_int_equal(command.number, n);
+		pop3_window_done(w);
+	}
+	assert_false(pop3_window_next_delete(w, &number));
+	pop3_window_free(&w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(one_at_a_time_without_pipelining),
+	    cmocka_unit_test(bounded_by_count_and_octets),
+	    cmocka_unit_test(answers_come_in_the_order_of_commands),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
