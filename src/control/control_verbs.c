@@ -1,0 +1,333 @@
+#include "control/control_verbs.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/str.h"
+#include "config/config.h"
+#include "control/control_peer.h"
+#include "control/control_pending.h"
+#include "control/control_private.h"
+#include "control/control_status.h"
+#include "control/control_suggest.h"
+#include "fetch/fetcher.h"
+
+#include <stdarg.h>
+#include <string.h>
+#include <unistd.h>
+
+/* No verb takes more; a request with more words is told so. */
+#define WORDS_MAX 4
+
+struct request {
+	struct control *control;
+	struct control_client *client;
+	char *word[WORDS_MAX]; /* the verb, then its arguments; NULL where there is none */
+	size_t words;
+};
+
+struct verb {
+	const char *name;
+	size_t min; /* arguments */
+	size_t max;
+	bool changes;                    /* needs more than access to the socket */
+	void (*serve)(struct request *); /* must lead to one answer */
+	const char *arguments;
+	const char *help;
+};
+
+static void answer_error(struct request *r, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+static void
+answer_error(struct request *r, const char *format, ...)
+{
+	struct str text = STR_INIT;
+	va_list ap;
+
+	va_start(ap, format);
+	str_vappendf(&text, format, ap);
+	va_end(ap);
+	control_client_answer(r->client, control_client_error(str_text(&text)));
+	str_clear(&text);
+}
+
+/* A word of the request, safe to show. */
+struct shown {
+	char text[128];
+};
+
+static struct shown
+show(const char *word)
+{
+	struct shown shown;
+
+	str_escape(shown.text, sizeof shown.text, word, strlen(word));
+	return shown;
+}
+
+static void
+answer_no_account(struct request *r, const char *name)
+{
+	const struct config *config = r->control->config;
+	struct control_suggest suggest = CONTROL_SUGGEST(name);
+
+	for (size_t i = 0; i < config->account_count; i++)
+		control_suggest_offer(&suggest, config->accounts[i].name);
+	if (suggest.best != NULL)
+		answer_error(
+		    r, "no account \"%s\"; did you mean \"%s\"?", show(name).text, suggest.best);
+	else
+		answer_error(r, "no account \"%s\"; `status` names them", show(name).text);
+}
+
+/* True when the request may go on: starting something while stopping would come to nothing. */
+static bool
+still_running(struct request *r)
+{
+	if (r->control->stopping)
+		answer_error(r, "the daemon is stopping");
+	return !r->control->stopping;
+}
+
+static json_t *
+status_json(const struct control *control, const char *only)
+{
+	const struct control_settings *settings = &control->settings;
+	json_t *status = control_client_ok();
+	int64_t up = clock_mono() - control->mono_started;
+
+	json_object_set_new(status, "version", control_client_text(settings->version));
+	json_object_set_new(status, "pid", json_integer(getpid()));
+	json_object_set_new(status, "started", control_status_time(settings->started));
+	json_object_set_new(status, "uptime", json_integer(up / 1000));
+	json_object_set_new(
+	    status, "state", json_string(control->stopping ? "stopping" : "running"));
+	json_object_set_new(
+	    status, "accounts", control_status_accounts(settings->fetcher, control->config, only));
+	json_object_set_new(status, "queue", control_status_queue());
+	json_object_set_new(status, "loop",
+	    json_pack(
+		"{s:I}", "lag_max_ms", (json_int_t)settings->calls->lag_max_ms(settings->arg)));
+	return status;
+}
+
+static void
+serve_status(struct request *r)
+{
+	const char *only = r->word[1];
+
+	if (only != NULL && config_account(r->control->config, only) == NULL)
+		answer_no_account(r, only);
+	else
+		control_client_answer(r->client, status_json(r->control, only));
+}
+
+static void
+serve_sessions(struct request *r)
+{
+	json_t *answer = control_client_ok();
+
+	json_object_set_new(
+	    answer, "sessions", control_status_sessions(r->control->settings.fetcher));
+	control_client_answer(r->client, answer);
+}
+
+static void
+answer_fetcher(struct request *r, enum fetcher_answer answer)
+{
+	switch (answer) {
+	case FETCHER_STARTED:
+		control_client_answer(r->client, control_client_ok());
+		return;
+	case FETCHER_NO_SUCH_ACCOUNT:
+		answer_no_account(r, r->word[1] != NULL ? r->word[1] : "");
+		return;
+	case FETCHER_DISABLED:
+		answer_error(r,
+		    "account \"%s\" has no pop3 group in the configuration: it fetches nothing",
+		    show(r->word[1] != NULL ? r->word[1] : "").text);
+		return;
+	}
+	answer_error(r, "the fetching side gave no answer");
+}
+
+static void
+serve_poll(struct request *r)
+{
+	if (still_running(r))
+		answer_fetcher(r, fetcher_poll(r->control->settings.fetcher, r->word[1]));
+}
+
+static void
+serve_adopt(struct request *r)
+{
+	bool all = r->words == 3;
+	enum fetcher_answer answer;
+
+	if (!still_running(r))
+		return;
+	if (all && strcmp(r->word[2], "*") != 0) {
+		answer_error(r,
+		    "\"%s\" is not understood; `adopt ACCOUNT *` marks everything on the server as "
+		    "seen, `adopt ACCOUNT` accepts the Maildir",
+		    show(r->word[2]).text);
+		return;
+	}
+	answer = control_pending_adopt(r->control, r->client, r->word[1], all);
+	if (answer != FETCHER_STARTED)
+		answer_fetcher(r, answer);
+}
+
+static void
+serve_reload(struct request *r)
+{
+	if (still_running(r))
+		control_pending_reload(r->control, r->client);
+}
+
+static void
+serve_stop(struct request *r)
+{
+	bool first = !r->control->stopping;
+
+	r->control->stopping = true;
+	control_client_answer(r->client, control_client_ok());
+	if (first)
+		r->control->settings.calls->stop(r->control->settings.arg);
+}
+
+static void
+serve_version(struct request *r)
+{
+	json_t *answer = control_client_ok();
+
+	json_object_set_new(answer, "version", control_client_text(r->control->settings.version));
+	control_client_answer(r->client, answer);
+}
+
+static void serve_help(struct request *r);
+
+static const struct verb verbs[] = {
+    {"status", 0, 1, false, serve_status, "[ACCOUNT]",
+	"what the daemon and its accounts are doing, and what troubles them"},
+    {"sessions", 0, 0, false, serve_sessions, "", "the sessions with servers running now"},
+    {"poll", 0, 1, true, serve_poll, "[ACCOUNT]",
+	"fetch from the account (or all accounts) now, whatever the schedule says"},
+    {"adopt", 1, 2, true, serve_adopt, "ACCOUNT [*]",
+	"accept the account's Maildir as it is; with * mark everything on the server as seen"},
+    {"reload", 0, 0, true, serve_reload, "",
+	"read the configuration again; a faulty one is refused and the old one stays"},
+    {"stop", 0, 0, true, serve_stop, "", "finish what is under way and end the daemon"},
+    {"version", 0, 0, false, serve_version, "", "the daemon's version"},
+    {"help", 0, 0, false, serve_help, "", "this list"},
+};
+
+#define VERB_COUNT (sizeof verbs / sizeof verbs[0])
+
+static void
+serve_help(struct request *r)
+{
+	json_t *list = json_array();
+	json_t *answer = control_client_ok();
+
+	for (size_t i = 0; i < VERB_COUNT; i++)
+		json_array_append_new(list, json_pack("{s:s, s:s, s:b, s:s}", "verb", verbs[i].name,
+						"arguments", verbs[i].arguments, "changes",
+						(int)verbs[i].changes, "help", verbs[i].help));
+	json_object_set_new(answer, "verbs", list);
+	control_client_answer(r->client, answer);
+}
+
+static const struct verb *
+find_verb(struct request *r)
+{
+	struct control_suggest suggest = CONTROL_SUGGEST(r->word[0]);
+
+	for (size_t i = 0; i < VERB_COUNT; i++) {
+		if (strcmp(verbs[i].name, r->word[0]) == 0)
+			return &verbs[i];
+		control_suggest_offer(&suggest, verbs[i].name);
+	}
+	if (suggest.best != NULL)
+		answer_error(r, "unknown verb \"%s\"; did you mean \"%s\"?", show(r->word[0]).text,
+		    suggest.best);
+	else
+		answer_error(r, "unknown verb \"%s\"; `help` lists them", show(r->word[0]).text);
+	return NULL;
+}
+
+static bool
+check_arguments(struct request *r, const struct verb *verb)
+{
+	size_t arguments = r->words - 1;
+
+	if (arguments >= verb->min && arguments <= verb->max)
+		return true;
+	if (verb->max == 0)
+		answer_error(r, "`%s` takes no arguments", verb->name);
+	else
+		answer_error(r, "`%s` is used as: %s %s", verb->name, verb->name, verb->arguments);
+	return false;
+}
+
+/* Who changes something stands in the log. */
+static void
+log_change(const struct request *r, uid_t uid)
+{
+	const char *account = r->word[1];
+
+	log_info("request=%s%s%s uid=%lu", r->word[0], account != NULL ? " account=" : "",
+	    account != NULL ? show(account).text : "", (unsigned long)uid);
+}
+
+static bool
+check_access(struct request *r, const struct verb *verb)
+{
+	const struct control_socket *s = &r->control->socket;
+	struct control_peer peer;
+	bool allowed;
+
+	if (!verb->changes)
+		return true;
+	allowed = control_peer_read(&peer, control_client_fd(r->client)) &&
+		  control_peer_may_change(&peer, geteuid(), s->groups, s->group_count);
+	if (allowed)
+		log_change(r, peer.uid);
+	control_peer_clear(&peer);
+	if (!allowed)
+		answer_error(r,
+		    "`%s` changes something: only root, the daemon's user and the members of the "
+		    "control socket's group may",
+		    verb->name);
+	return allowed;
+}
+
+/* Words are separated by blanks (space, tab).  Counts those beyond WORDS_MAX too. */
+static void
+split_words(struct request *r, char *line)
+{
+	char *rest = NULL;
+
+	for (char *word = strtok_r(line, " \t", &rest); word != NULL;
+	     word = strtok_r(NULL, " \t", &rest)) {
+		if (r->words < WORDS_MAX)
+			r->word[r->words] = word;
+		r->words++;
+	}
+}
+
+void
+control_verbs_serve(struct control *control, struct control_client *client, char *line)
+{
+	struct request r = {.control = control, .client = client};
+	const struct verb *verb;
+
+	split_words(&r, line);
+	if (r.words == 0) {
+		answer_error(&r, "empty request; `help` lists the verbs");
+		return;
+	}
+	verb = find_verb(&r);
+	if (verb != NULL && check_arguments(&r, verb) && check_access(&r, verb))
+		verb->serve(&r);
+}

@@ -1,0 +1,173 @@
+#include "ctl/ctl_command.h"
+
+#include "base/clock.h"
+#include "control/control_suggest.h"
+#include "ctl/ctl_status.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The daemon takes no longer line. */
+#define REQUEST_MAX 4096
+
+static void
+append_status(
+    struct str *s, const json_t *answer, char *const *words, const struct ctl_screen *screen)
+{
+	(void)words;
+	ctl_status_append(s, answer, screen, clock_wall());
+}
+
+static void
+append_sessions(
+    struct str *s, const json_t *answer, char *const *words, const struct ctl_screen *screen)
+{
+	(void)words;
+	ctl_status_append_sessions(s, answer, screen, clock_wall());
+}
+
+static void
+append_poll(
+    struct str *s, const json_t *answer, char *const *words, const struct ctl_screen *screen)
+{
+	(void)answer;
+	str_append_text(s, "fetching from ");
+	ctl_text_append(s, words[0] != NULL ? words[0] : "every account", screen->ascii);
+	str_append_text(s, "; `postriderctl status` shows what came of it\n");
+}
+
+static void
+append_adopt(
+    struct str *s, const json_t *answer, char *const *words, const struct ctl_screen *screen)
+{
+	long long marked = json_integer_value(json_object_get(answer, "marked"));
+
+	str_append_text(s, "the Maildir of ");
+	ctl_text_append(s, words[0], screen->ascii);
+	str_append_text(s, " is accepted as it is");
+	if (words[1] != NULL)
+		str_appendf(s, "; %lld message%s on the server count%s as fetched", marked,
+		    marked == 1 ? "" : "s", marked == 1 ? "s" : "");
+	str_append_char(s, '\n');
+}
+
+static void
+append_reload(
+    struct str *s, const json_t *answer, char *const *words, const struct ctl_screen *screen)
+{
+	(void)answer;
+	(void)words;
+	(void)screen;
+	str_append_text(s, "the configuration was read again and is in force\n");
+}
+
+static void
+append_stop(
+    struct str *s, const json_t *answer, char *const *words, const struct ctl_screen *screen)
+{
+	(void)answer;
+	(void)words;
+	(void)screen;
+	str_append_text(s, "the daemon is stopping\n");
+}
+
+static void
+append_version(
+    struct str *s, const json_t *answer, char *const *words, const struct ctl_screen *screen)
+{
+	const char *version = json_string_value(json_object_get(answer, "version"));
+
+	(void)words;
+	str_append_text(s, "postriderd ");
+	ctl_text_append(s, version != NULL ? version : "-", screen->ascii);
+	str_append_char(s, '\n');
+}
+
+static const struct ctl_command commands[] = {
+    {"status", 0, 1, false, append_status, "[ACCOUNT]",
+	"what the daemon and its accounts do, and what troubles them"},
+    {"sessions", 0, 0, false, append_sessions, "", "the sessions with servers running now"},
+    {"poll", 0, 1, false, append_poll, "[ACCOUNT]", "fetch now from this account, or from all"},
+    {"adopt", 1, 2, true, append_adopt, "ACCOUNT ['*']",
+	"accept the Maildir as it is; with * mark all on the server as fetched"},
+    {"reload", 0, 0, true, append_reload, "", "read the configuration again"},
+    {"stop", 0, 0, false, append_stop, "", "finish what is under way and end the daemon"},
+    {"version", 0, 0, false, append_version, "", "the daemon's version"},
+    {"help", 0, 0, false, NULL, "", "this text"},
+};
+
+#define COMMAND_COUNT (sizeof commands / sizeof commands[0])
+
+static const struct ctl_command *
+find_name(const char *name)
+{
+	struct control_suggest suggest = CONTROL_SUGGEST(name);
+	char shown[128];
+
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+		control_suggest_offer(&suggest, commands[i].name);
+	}
+	str_escape(shown, sizeof shown, name, strlen(name));
+	if (suggest.best != NULL)
+		fprintf(stderr, "postriderctl: unknown command \"%s\"; did you mean \"%s\"?\n",
+		    shown, suggest.best);
+	else
+		fprintf(stderr, "postriderctl: unknown command \"%s\"; -h lists them\n", shown);
+	return NULL;
+}
+
+/* What a blank or a line end would tear apart must not reach the daemon as something else. */
+static bool
+check_word(const struct ctl_command *command, const char *word)
+{
+	char shown[128];
+
+	str_escape(shown, sizeof shown, word, strlen(word));
+	if (word[0] == '-') {
+		fprintf(stderr,
+		    "postriderctl: \"%s\" is no operand of %s; options stand before the command\n",
+		    shown, command->name);
+		return false;
+	}
+	if (word[0] != '\0' && strpbrk(word, " \t\r\n") == NULL && strlen(word) <= REQUEST_MAX / 4)
+		return true;
+	fprintf(stderr, "postriderctl: \"%s\" cannot be an account's name\n", shown);
+	return false;
+}
+
+const struct ctl_command *
+ctl_command_find(const char *name, char *const *words, size_t count)
+{
+	const struct ctl_command *command = find_name(name);
+
+	for (size_t i = 0; command != NULL && i < count; i++) {
+		if (!check_word(command, words[i]))
+			return NULL;
+	}
+	if (command == NULL || (count >= command->min && count <= command->max))
+		return command;
+	fprintf(stderr, "postriderctl: usage: postriderctl %s%s%s\n", command->name,
+	    command->operands[0] != '\0' ? " " : "", command->operands);
+	return NULL;
+}
+
+void
+ctl_command_append_request(struct str *s, const struct ctl_command *command, char *const *words)
+{
+	str_append_text(s, command->name);
+	for (; *words != NULL; words++)
+		str_appendf(s, " %s", *words);
+}
+
+void
+ctl_command_append_help(struct str *s)
+{
+	for (size_t i = 0; i < COMMAND_COUNT; i++) {
+		char use[64];
+
+		snprintf(use, sizeof use, "%s %s", commands[i].name, commands[i].operands);
+		str_appendf(s, "  %-22s %s\n", use, commands[i].help);
+	}
+}

@@ -1,0 +1,228 @@
+#include "ctl/ctl_table.h"
+
+#include "base/queue.h"
+#include "base/xalloc.h"
+
+#include <stdlib.h>
+
+#define GAP       2
+#define FIRST_MIN 8
+#define INDENT    "    "
+
+struct cell {
+	char *text;
+	enum ctl_tone tone;
+	TAILQ_ENTRY(cell) link;
+};
+
+TAILQ_HEAD(cells, cell);
+
+struct row {
+	struct cells cells;
+	struct cells notes;
+	size_t count;
+	TAILQ_ENTRY(row) link;
+};
+
+TAILQ_HEAD(rows, row);
+
+/* Owned by whoever called ctl_table_new(). */
+struct ctl_table {
+	const struct ctl_column *columns;
+	size_t count;
+	const struct ctl_screen *screen;
+	struct rows rows;
+};
+
+struct ctl_table *
+ctl_table_new(const struct ctl_column *columns, size_t count, const struct ctl_screen *screen)
+{
+	struct ctl_table *t = xcalloc(1, sizeof *t);
+
+	t->columns = columns;
+	t->count = count;
+	t->screen = screen;
+	TAILQ_INIT(&t->rows);
+	return t;
+}
+
+static void
+free_cells(struct cells *cells)
+{
+	struct cell *cell;
+
+	while ((cell = TAILQ_FIRST(cells)) != NULL) {
+		TAILQ_REMOVE(cells, cell, link);
+		free(cell->text);
+		free(cell);
+	}
+}
+
+void
+ctl_table_free(struct ctl_table **table)
+{
+	struct ctl_table *t = *table;
+	struct row *row;
+
+	*table = NULL;
+	if (t == NULL)
+		return;
+	while ((row = TAILQ_FIRST(&t->rows)) != NULL) {
+		TAILQ_REMOVE(&t->rows, row, link);
+		free_cells(&row->cells);
+		free_cells(&row->notes);
+		free(row);
+	}
+	free(t);
+}
+
+static void
+add_cell(const struct ctl_table *t, struct cells *cells, const char *text, enum ctl_tone tone)
+{
+	struct cell *cell = xcalloc(1, sizeof *cell);
+	struct str safe = STR_INIT;
+
+	ctl_text_append(&safe, text != NULL ? text : "-", t->screen->ascii);
+	cell->text = str_take(&safe);
+	cell->tone = tone;
+	TAILQ_INSERT_TAIL(cells, cell, link);
+}
+
+static struct row *
+last_row(struct ctl_table *t)
+{
+	return TAILQ_LAST(&t->rows, rows);
+}
+
+void
+ctl_table_add(struct ctl_table *t, const char *text, enum ctl_tone tone)
+{
+	struct row *row = last_row(t);
+
+	if (row == NULL || row->count == t->count) {
+		row = xcalloc(1, sizeof *row);
+		TAILQ_INIT(&row->cells);
+		TAILQ_INIT(&row->notes);
+		TAILQ_INSERT_TAIL(&t->rows, row, link);
+	}
+	add_cell(t, &row->cells, text, tone);
+	row->count++;
+}
+
+void
+ctl_table_note(struct ctl_table *t, const char *text, enum ctl_tone tone)
+{
+	struct row *row = last_row(t);
+
+	if (row != NULL)
+		add_cell(t, &row->notes, text, tone);
+}
+
+void
+ctl_table_append_tone(
+    struct str *s, const struct ctl_screen *screen, enum ctl_tone tone, const char *text)
+{
+	static const char *const begin[] = {"", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[1m"};
+
+	if (!screen->colour || tone == CTL_PLAIN)
+		str_append_text(s, text);
+	else
+		str_appendf(s, "%s%s\x1b[0m", begin[tone], text);
+}
+
+static void
+measure(const struct ctl_table *t, size_t *width)
+{
+	const struct row *row;
+	const struct cell *cell;
+
+	for (size_t i = 0; i < t->count; i++)
+		width[i] = ctl_text_width(t->columns[i].title);
+	TAILQ_FOREACH (row, &t->rows, link) {
+		size_t i = 0;
+
+		TAILQ_FOREACH (cell, &row->cells, link) {
+			size_t w = ctl_text_width(cell->text);
+
+			width[i] = w > width[i] ? w : width[i];
+			i++;
+		}
+	}
+}
+
+/* What a narrow terminal lacks is taken from the first column. */
+static void
+narrow(const struct ctl_table *t, size_t *width)
+{
+	size_t total = 0, over;
+
+	for (size_t i = 0; i < t->count; i++)
+		total += width[i] + (i > 0 ? GAP : 0);
+	if (t->screen->width == 0 || total <= t->screen->width || width[0] <= FIRST_MIN)
+		return;
+	over = total - t->screen->width;
+	width[0] = width[0] > over + FIRST_MIN ? width[0] - over : FIRST_MIN;
+}
+
+static void
+append_blanks(struct str *s, size_t count)
+{
+	while (count-- > 0)
+		str_append_char(s, ' ');
+}
+
+/* The last column of a line has no blanks behind it. */
+static void
+append_cell(const struct ctl_table *t, struct str *s, size_t column, const size_t *width,
+    const char *text, enum ctl_tone tone)
+{
+	char *shown = xstrdup(text);
+	size_t pad;
+
+	if (column == 0)
+		ctl_text_cut(shown, width[0]);
+	pad = width[column] - ctl_text_width(shown);
+	append_blanks(s, column > 0 ? GAP : 0);
+	if (t->columns[column].right)
+		append_blanks(s, pad);
+	ctl_table_append_tone(s, t->screen, tone, shown);
+	if (!t->columns[column].right && column + 1 < t->count)
+		append_blanks(s, pad);
+	free(shown);
+}
+
+static void
+append_row(const struct ctl_table *t, struct str *s, const struct row *row, const size_t *width)
+{
+	const struct cell *cell;
+	size_t i = 0;
+
+	TAILQ_FOREACH (cell, &row->cells, link)
+		append_cell(t, s, i++, width, cell->text, cell->tone);
+	str_append_char(s, '\n');
+	TAILQ_FOREACH (cell, &row->notes, link) {
+		struct str wrapped = STR_INIT;
+
+		ctl_text_append_wrapped(&wrapped, cell->text, INDENT, t->screen->width);
+		str_truncate(&wrapped, wrapped.len - 1);
+		ctl_table_append_tone(s, t->screen, cell->tone, str_text(&wrapped));
+		str_append_char(s, '\n');
+		str_clear(&wrapped);
+	}
+}
+
+void
+ctl_table_append(const struct ctl_table *t, struct str *s)
+{
+	size_t *width = xcalloc(t->count, sizeof *width);
+	const struct row *row;
+
+	measure(t, width);
+	narrow(t, width);
+	for (size_t i = 0; i < t->count; i++)
+		append_cell(t, s, i, width, t->columns[i].title, CTL_BOLD);
+	str_append_char(s, '\n');
+	TAILQ_FOREACH (row, &t->rows, link)
+		append_row(t, s, row, width);
+	free(width);
+}
