@@ -1,0 +1,475 @@
+/*
+ * postriderd: options and signals, and the wiring of the rooms.  See doc/ARCHITECTURE.md.
+ */
+#include "auth/vault.h"
+#include "base/clock.h"
+#include "base/lag.h"
+#include "base/log.h"
+#include "base/notify.h"
+#include "base/worker.h"
+#include "base/xalloc.h"
+#include "config/config.h"
+#include "control/control.h"
+#include "fetch/fetcher.h"
+#include "net/net.h"
+#include "store/mailbox.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+struct options {
+	char *file;
+	bool test;
+	bool once;
+	bool verbose;
+};
+
+struct reload {
+	struct job job;
+	bool running;
+	bool again; /* asked for while it ran */
+	struct config *loaded;
+	struct config_faults faults;
+	control_reload_done *done; /* of the run under way */
+	void *done_arg;
+	control_reload_done *next_done; /* of the one after it */
+	void *next_done_arg;
+};
+
+/* Everything the daemon owns; lives from main() to its end. */
+struct postriderd {
+	struct options options;
+	struct event_base *base;
+	struct config *config;
+	struct store *store;
+	struct net *net;
+	struct vault *vault;
+	struct worker *log_worker;
+	struct worker *load_worker;
+	struct fetcher *fetcher;
+	struct control *control;
+	struct lag *lag;
+	struct event *signals[3];
+	struct event *patience; /* the end of shutdown_timeout */
+	struct reload reload;
+	int64_t started;
+	bool stopping;
+	bool stopped;
+	int exit_code;
+};
+
+/* -- options --------------------------------------------------------------------------------- */
+
+static void
+print_usage(FILE *out)
+{
+	fprintf(out, "usage: postriderd [-c FILE] [-t] [--once] [-v] [-V] [-h]\n"
+		     "  -c FILE   configuration\n"
+		     "  -t        check the configuration completely and exit\n"
+		     "  --once    poll every account once, then exit\n"
+		     "  -v        log at level debug\n"
+		     "  -V        print the version\n"
+		     "  -h        print this help\n");
+}
+
+static _Noreturn void
+usage_error(void)
+{
+	print_usage(stderr);
+	exit(EX_USAGE);
+}
+
+static struct options
+parse_options(int argc, char **argv)
+{
+	static const struct option long_options[] = {{"once", no_argument, NULL, 'o'},
+	    {"version", no_argument, NULL, 'V'}, {"help", no_argument, NULL, 'h'}, {0}};
+	struct options o = {0};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "+c:tvVh", long_options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			free(o.file);
+			o.file = xstrdup(optarg);
+			break;
+		case 't':
+			o.test = true;
+			break;
+		case 'o':
+			o.once = true;
+			break;
+		case 'v':
+			o.verbose = true;
+			break;
+		case 'V':
+			printf("postriderd %s\n", PACKAGE_VERSION);
+			exit(EX_OK);
+		case 'h':
+			print_usage(stdout);
+			exit(EX_OK);
+		default:
+			usage_error();
+		}
+	}
+	if (optind < argc) {
+		fprintf(stderr, "postriderd: unexpected operand '%s'\n", argv[optind]);
+		usage_error();
+	}
+	if (o.file == NULL)
+		o.file = config_find();
+	return o;
+}
+
+/* -- configuration --------------------------------------------------------------------------- */
+
+/* Every fault, on standard error; EX_OK, EX_NOINPUT or EX_CONFIG. */
+static int
+load_config(const char *file, struct config **config)
+{
+	struct config_faults faults = {0};
+	bool unreadable = false;
+
+	*config = config_load(file, &faults, &unreadable);
+	for (size_t i = 0; i < faults.count; i++)
+		fprintf(stderr, "%s\n", faults.text[i]);
+	config_faults_clear(&faults);
+	if (*config != NULL)
+		return EX_OK;
+	return unreadable ? EX_NOINPUT : EX_CONFIG;
+}
+
+static void
+apply_log_level(const struct postriderd *d)
+{
+	log_set_level(d->options.verbose ? LOG_LEVEL_DEBUG : d->config->log.level);
+}
+
+/* What is opened once cannot change under a running daemon; that must not pass in silence. */
+static void
+warn_of_fixed_settings(const struct config *old, const struct config *new)
+{
+	if (strcmp(old->state, new->state) != 0)
+		log_warning("state = \"%s\" takes effect when the daemon is restarted", new->state);
+	if (strcmp(old->spool, new->spool) != 0)
+		log_warning("spool = \"%s\" takes effect when the daemon is restarted", new->spool);
+}
+
+static void
+apply_config(struct postriderd *d, struct config *config)
+{
+	struct config *old = d->config;
+
+	warn_of_fixed_settings(old, config);
+	d->config = config;
+	apply_log_level(d);
+	net_forget(d->net);
+	vault_forget(d->vault);
+	control_configure(d->control, config);
+	fetcher_configure(d->fetcher, config);
+	config_unref(&old);
+	log_info("configuration %s reloaded: %zu accounts", config->file, config->account_count);
+}
+
+static void
+run_reload(struct job *job)
+{
+	struct postriderd *d =
+	    (struct postriderd *)((char *)job - offsetof(struct postriderd, reload.job));
+
+	d->reload.loaded = config_load(d->options.file, &d->reload.faults, NULL);
+}
+
+static void start_reload(struct postriderd *d);
+
+static void
+on_reloaded(struct job *job)
+{
+	struct postriderd *d =
+	    (struct postriderd *)((char *)job - offsetof(struct postriderd, reload.job));
+	struct reload *r = &d->reload;
+	control_reload_done *done = r->done;
+
+	r->running = false;
+	r->done = NULL;
+	if (d->stopping) {
+		config_unref(&r->loaded);
+	} else if (r->loaded != NULL) {
+		apply_config(d, r->loaded);
+	} else {
+		for (size_t i = 0; i < r->faults.count; i++)
+			log_error("%s", r->faults.text[i]);
+		log_error("the configuration was not reloaded: the old one stays in force");
+	}
+	r->loaded = NULL;
+	if (!d->stopping)
+		notify_ready();
+	if (done != NULL)
+		done(r->faults.count > 0 ? &r->faults : NULL, r->done_arg);
+	config_faults_clear(&r->faults);
+	if (r->again && !d->stopping)
+		start_reload(d);
+}
+
+static void
+start_reload(struct postriderd *d)
+{
+	struct reload *r = &d->reload;
+
+	r->again = r->running;
+	if (r->running || d->stopping)
+		return;
+	notify_reloading();
+	r->running = true;
+	r->done = r->next_done;
+	r->done_arg = r->next_done_arg;
+	r->next_done = NULL;
+	r->job = (struct job){.run = run_reload, .done = on_reloaded};
+	worker_submit(d->load_worker, &r->job);
+}
+
+/* -- stopping -------------------------------------------------------------------------------- */
+
+static void
+on_fetcher_stopped(void *arg)
+{
+	struct postriderd *d = arg;
+
+	d->stopped = true;
+	event_base_loopbreak(d->base);
+}
+
+static void
+patience_cb(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	log_warning("not everything ended within shutdown_timeout: what is not stored is fetched "
+		    "again next time");
+	_exit(EX_OK);
+}
+
+static void
+begin_stop(struct postriderd *d)
+{
+	struct timeval tv = {
+	    d->config->shutdown_timeout / 1000, d->config->shutdown_timeout % 1000 * 1000};
+
+	if (d->stopping)
+		return;
+	d->stopping = true;
+	notify_stopping();
+	log_info("stopping");
+	if (d->control != NULL)
+		control_set_stopping(d->control);
+	evtimer_add(d->patience, &tv);
+	fetcher_stop(d->fetcher, on_fetcher_stopped, d);
+}
+
+static void
+signal_cb(evutil_socket_t number, short what, void *arg)
+{
+	struct postriderd *d = arg;
+
+	(void)what;
+	if (number == SIGHUP) {
+		start_reload(d);
+		return;
+	}
+	if (d->options.once && !d->stopping)
+		d->exit_code = EX_TEMPFAIL; /* cut short */
+	begin_stop(d);
+}
+
+/* -- what the control socket asks for -------------------------------------------------------- */
+
+static void
+on_control_reload(control_reload_done *done, void *done_arg, void *arg)
+{
+	struct postriderd *d = arg;
+
+	d->reload.next_done = done;
+	d->reload.next_done_arg = done_arg;
+	start_reload(d);
+}
+
+static void
+on_control_stop(void *arg)
+{
+	begin_stop(arg);
+}
+
+static int64_t
+on_control_lag(void *arg)
+{
+	struct postriderd *d = arg;
+
+	return lag_max(d->lag);
+}
+
+static const struct control_calls control_calls = {
+    .reload = on_control_reload,
+    .stop = on_control_stop,
+    .lag_max_ms = on_control_lag,
+};
+
+/* -- life ------------------------------------------------------------------------------------ */
+
+static int
+report(const struct verdict *why, int code)
+{
+	log_error("%s", why->text);
+	return code;
+}
+
+static int
+open_store(struct postriderd *d)
+{
+	struct verdict why;
+
+	d->store = store_open(d->base, d->config->state, &why);
+	if (d->store == NULL)
+		return report(&why, why.code == EWOULDBLOCK ? EX_TEMPFAIL : EX_CANTCREAT);
+	return EX_OK;
+}
+
+static int
+open_control(struct postriderd *d)
+{
+	const struct control_settings settings = {
+	    .base = d->base,
+	    .fetcher = d->fetcher,
+	    .config = d->config,
+	    .listen_fd = -1,
+	    .version = PACKAGE_VERSION,
+	    .started = d->started,
+	    .calls = &control_calls,
+	    .arg = d,
+	};
+	struct verdict why;
+
+	d->control = control_new(&settings, &why);
+	return d->control != NULL ? EX_OK : report(&why, EX_CANTCREAT);
+}
+
+static void
+open_rooms(struct postriderd *d)
+{
+	d->net = net_new(d->base);
+	d->vault = vault_new(d->base);
+	d->log_worker = worker_new(d->base, "session-logs", NULL, NULL);
+	d->load_worker = worker_new(d->base, "configuration", NULL, NULL);
+	d->lag = lag_new(d->base);
+
+	const struct fetcher_settings settings = {
+	    .base = d->base,
+	    .net = d->net,
+	    .store = d->store,
+	    .vault = d->vault,
+	    .log_worker = d->log_worker,
+	};
+	d->fetcher = fetcher_new(&settings);
+}
+
+static void
+watch_signals(struct postriderd *d)
+{
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+		d->signals[i] = evsignal_new(d->base, numbers[i], signal_cb, d);
+		evsignal_add(d->signals[i], NULL);
+	}
+	d->patience = evtimer_new(d->base, patience_cb, d);
+}
+
+static void
+close_rooms(struct postriderd *d)
+{
+	control_free(&d->control);
+	fetcher_free(&d->fetcher);
+	worker_free(&d->load_worker);
+	vault_free(&d->vault);
+	net_free(&d->net);
+	worker_free(&d->log_worker);
+	store_close(&d->store);
+	lag_free(&d->lag);
+	for (size_t i = 0; i < sizeof d->signals / sizeof d->signals[0]; i++)
+		if (d->signals[i] != NULL)
+			event_free(d->signals[i]);
+	if (d->patience != NULL)
+		event_free(d->patience);
+	config_unref(&d->config);
+	event_base_free(d->base);
+	libevent_global_shutdown();
+}
+
+static void
+run_loop(struct postriderd *d)
+{
+	while (!d->stopped && event_base_loop(d->base, EVLOOP_ONCE) == 0)
+		lag_watch(d->lag, fetcher_is_busy(d->fetcher));
+}
+
+static void
+on_once(size_t failed, void *arg)
+{
+	struct postriderd *d = arg;
+
+	d->exit_code = failed > 0 ? EX_TEMPFAIL : EX_OK;
+	begin_stop(d);
+}
+
+static int
+run_daemon(struct postriderd *d)
+{
+	int code = open_store(d);
+
+	if (code != EX_OK)
+		return code;
+	open_rooms(d);
+	if (!d->options.once && (code = open_control(d)) != EX_OK)
+		return code;
+	fetcher_configure(d->fetcher, d->config);
+	if (d->options.once)
+		fetcher_once(d->fetcher, on_once, d);
+	log_info("postriderd %s started: %s, %zu accounts", PACKAGE_VERSION, d->config->file,
+	    d->config->account_count);
+	notify_status("polling %zu accounts", d->config->account_count);
+	notify_ready();
+	run_loop(d);
+	return d->exit_code;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct postriderd d = {.options = parse_options(argc, argv), .started = clock_wall()};
+	int code = load_config(d.options.file, &d.config);
+
+	if (code != EX_OK || d.options.test) {
+		if (code == EX_OK)
+			printf("%s: no faults\n", d.options.file);
+		config_unref(&d.config);
+		free(d.options.file);
+		return code;
+	}
+	apply_log_level(&d);
+	d.base = event_base_new();
+	if (d.base == NULL)
+		return EX_OSERR;
+	watch_signals(&d);
+	code = run_daemon(&d);
+	close_rooms(&d);
+	free(d.options.file);
+	return code;
+}
