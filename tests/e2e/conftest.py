@@ -1,0 +1,89 @@
+"""Fixtures. `daemon`, `peer` and `dovecot` each are one thing that a test configures itself."""
+
+import os
+
+import certs
+import pytest
+from peer import tls_context
+from pop3_peer import Pop3Peer
+from support.daemon import Daemon, find_program
+from support.dovecot import Dovecot, find_dovecot
+
+
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory):
+    """Certificates by name, see certs.make_certificates()."""
+    return certs.make_certificates(str(tmp_path_factory.mktemp("certs")))
+
+
+@pytest.fixture(scope="session")
+def program():
+    """The daemon's program."""
+    path = find_program("postriderd")
+    if path is None:
+        pytest.fail("no postriderd: build it, or name it in $POSTRIDERD or $POSTRIDER_BUILD")
+    return path
+
+
+@pytest.fixture
+def daemon(tmp_path, program):
+    """A Daemon with an empty directory, not configured and not started."""
+    one = Daemon(tmp_path, program)
+    yield one
+    try:
+        one.stop()
+    finally:
+        if one.process is not None:
+            one.kill()
+    one.check_sanitizers()
+
+
+@pytest.fixture
+def make_peer(certificates):
+    """Starts scripted POP3 servers: make_peer("implicit", cert="expired", …)."""
+    peers = []
+
+    def make(tls_mode="none", cert="server", address="127.0.0.1", **tls):
+        context = None
+        if tls_mode != "none":
+            pair = certificates[cert]
+            context = tls_context(pair.cert, pair.key, **tls)
+        peer = Pop3Peer(tls_mode=tls_mode, tls=context, address=address)
+        peers.append(peer.start())
+        return peer
+
+    yield make
+    for peer in peers:
+        peer.stop()
+    for peer in peers:
+        assert not peer.failures, peer.failures
+
+
+@pytest.fixture
+def peer(make_peer):
+    """A scripted POP3 server without TLS, still without mailboxes."""
+    return make_peer()
+
+
+@pytest.fixture
+def box(peer):
+    """The mailbox of the account that Daemon.account() makes by default."""
+    return peer.add_mailbox("box")
+
+
+@pytest.fixture(scope="session")
+def dovecot(certificates):
+    found = find_dovecot()
+    if found is None:
+        pytest.skip("Dovecot's POP3 server is missing; on Debian: apt install dovecot-pop3d")
+    server = Dovecot(found, certificates)
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def as_root():
+    if os.geteuid() != 0:
+        pytest.skip("needs root")

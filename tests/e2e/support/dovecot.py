@@ -1,0 +1,258 @@
+"""Debian's Dovecot as a POP3 server on loopback, in a directory of its own, without privileges."""
+
+import grp
+import os
+import pwd
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+
+from .waiting import wait_for
+
+PASSWORD = "pass word"
+USERS_MAX = 1000
+
+CONFIG = """
+base_dir = {dir}/run
+state_dir = {dir}/state
+log_path = {dir}/log
+ssl = yes
+ssl_cert = <{cert}
+ssl_key = <{key}
+ssl_min_protocol = TLSv1.2
+protocols = pop3
+listen = 127.0.0.1
+default_internal_user = {user}
+default_internal_group = {group}
+default_login_user = {user}
+first_valid_uid = 1
+first_valid_gid = 1
+mail_location = maildir:{dir}/mail/%u
+disable_plaintext_auth = no
+auth_mechanisms = plain login cram-md5 apop scram-sha-1 scram-sha-256
+auth_failure_delay = 0
+auth_username_chars =
+mail_max_userip_connections = 0
+mail_fsync = never
+pop3_uidl_format = %v-%u
+pop3_lock_session = yes
+passdb {{
+  driver = passwd-file
+  args = scheme=PLAIN {dir}/users
+}}
+userdb {{
+  driver = static
+  args = uid={uid} gid={gid} home={dir}/home/%u
+}}
+service auth {{
+  client_limit = 2000
+}}
+service anvil {{
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+service pop3-login {{
+  chroot =
+  client_limit = 400
+  process_min_avail = 1
+  service_count = 0
+  inet_listener pop3 {{
+    port = {port}
+  }}
+  inet_listener pop3s {{
+    port = {tls_port}
+    ssl = yes
+  }}
+}}
+service pop3 {{
+  chroot =
+  service_count = 0
+}}
+"""
+
+
+def find_dovecot():
+    """Where it is; None when its POP3 server is not installed."""
+    path = shutil.which("dovecot") or shutil.which("dovecot", path="/usr/sbin:/usr/local/sbin")
+    if path is None:
+        return None
+    done = subprocess.run([path, "--build-options"], capture_output=True, text=True, check=False)
+    libexec = re.search(r"^(?:libexecdir|pkglibexecdir): *(\S+)", done.stdout, re.MULTILINE)
+    places = [libexec[1]] if libexec else []
+    places += ["/usr/lib/dovecot", "/usr/libexec/dovecot"]
+    if any(os.path.exists(os.path.join(place, "pop3")) for place in places):
+        return path
+    return None
+
+
+def free_ports(count):
+    socks = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [sock.getsockname()[1] for sock in socks]
+    for sock in socks:
+        sock.close()
+    return ports
+
+
+class View:
+    """One of Dovecot's two listeners, as Daemon.account() wants a server."""
+
+    def __init__(self, port, tls_mode):
+        self.port = port
+        self.tls_mode = tls_mode
+
+
+class Dovecot:
+    def __init__(self, program, certificates):
+        self.program = program
+        # Dovecot refuses to serve mail as root, so there it runs as nobody.
+        self.user = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
+        self.directory = tempfile.mkdtemp(prefix="postrider-dovecot-")
+        self.process = None
+        self.users = 0  # of those in the file, how many were given out
+        self.delivered = 0
+        self.port, self.tls_port = free_ports(2)
+        self._own(self.directory)
+        for name in ("run", "state", "mail", "home"):
+            self._make(name)
+        pair = certificates["server"]
+        for source, name in ((pair.cert, "crt"), (pair.key, "key")):
+            shutil.copyfile(source, self.path(name))
+            self._own(self.path(name))
+        self._write_config()
+
+    def path(self, *names):
+        return os.path.join(self.directory, *names)
+
+    def _own(self, path):
+        if os.getuid() == 0:
+            os.chown(path, self.user.pw_uid, self.user.pw_gid)
+
+    def _make(self, *names):
+        os.makedirs(self.path(*names), exist_ok=True)
+        self._own(self.path(*names))
+
+    def _write_config(self):
+        with open(self.path("conf"), "w") as file:
+            file.write(
+                CONFIG.format(
+                    dir=self.directory,
+                    cert=self.path("crt"),
+                    key=self.path("key"),
+                    user=self.user.pw_name,
+                    group=grp.getgrgid(self.user.pw_gid).gr_name,
+                    uid=self.user.pw_uid,
+                    gid=self.user.pw_gid,
+                    port=self.port,
+                    tls_port=self.tls_port,
+                )
+            )
+        # All at once: Dovecot looks at most once a second whether the file has changed.
+        with open(self.path("users"), "w") as file:
+            for number in range(1, USERS_MAX + 1):
+                file.write(f"user{number}:{PASSWORD}\n")
+        self._own(self.path("users"))
+
+    # Life
+
+    def start(self):
+        become = {}
+        if os.getuid() == 0:
+            become = {
+                "user": self.user.pw_uid,
+                "group": self.user.pw_gid,
+                "extra_groups": [],
+            }
+        with open(self.path("stderr"), "wb") as stderr:
+            self.process = subprocess.Popen(
+                [self.program, "-F", "-c", self.path("conf")],
+                stdin=subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                env={"PATH": os.environ["PATH"]},
+                **become,
+            )
+        wait_for(self._answers, lambda: f"Dovecot answers: {self.log()}")
+        return self
+
+    def _answers(self):
+        assert self.process.poll() is None, f"Dovecot ended: {self.log()}"
+        try:
+            with socket.create_connection(("127.0.0.1", self.port), timeout=5) as sock:
+                return sock.recv(100).startswith(b"+OK")
+        except OSError:
+            return False
+
+    def stop(self):
+        if self.process is not None:
+            self.process.send_signal(signal.SIGTERM)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def log(self):
+        texts = []
+        for name in ("stderr", "log"):
+            if os.path.exists(self.path(name)):
+                with open(self.path(name), errors="replace") as file:
+                    texts.append(file.read())
+        return "".join(texts)
+
+    # Mail
+
+    @property
+    def plain(self):
+        return View(self.port, "none")
+
+    @property
+    def starttls(self):
+        return View(self.port, "starttls")
+
+    @property
+    def implicit(self):
+        return View(self.tls_port, "implicit")
+
+    def add_user(self, messages=()):
+        """A new user with this mail, in this order; returns its name."""
+        self.users += 1
+        assert self.users <= USERS_MAX
+        name = f"user{self.users}"
+        for folder in ("", "new", "cur", "tmp"):
+            self._make("mail", name, *([folder] if folder else []))
+        for octets in messages:
+            self.deliver(name, octets)
+        return name
+
+    def deliver(self, name, octets):
+        """One more message for a user."""
+        folder = self.path("mail", name)
+        self.delivered += 1
+        file_name = f"1700000000.M{self.delivered:09d}P1.test"
+        path = os.path.join(folder, "tmp", file_name)
+        with open(path, "wb") as file:
+            file.write(octets)
+        self._own(path)
+        os.rename(path, os.path.join(folder, "new", file_name))
+
+    def waiting(self, name):
+        """How many messages the user has on the server."""
+        return sum(len(os.listdir(self.path("mail", name, folder))) for folder in ("new", "cur"))
+
+
+def served(octets):
+    """What Dovecot sends of a file: it ends every line in CRLF, where a CR before the LF counts
+    as its line end already, and closes the last line; all else, NUL too, goes as it is."""
+    wire = octets.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")
+    if not wire.endswith(b"\r\n"):
+        wire += b"\r\n"
+    return wire
