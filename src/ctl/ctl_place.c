@@ -49,7 +49,7 @@ static bool
 add_configured(
     struct ctl_places *places, const char *file, struct config_faults *faults, bool *unreadable)
 {
-	struct config *config = config_load(file, faults, unreadable);
+	struct config *config = config_load_client(file, faults, unreadable);
 
 	if (config == NULL)
 		return false;

@@ -7,6 +7,7 @@
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "fetch/fingerprint.h"
+#include "fetch/hook.h"
 #include "fetch/poll.h"
 #include "fetch/schedule.h"
 #include "store/mailbox.h"
@@ -64,6 +65,7 @@ struct maildrop {
 	struct mailbox_record record;
 	int64_t saved_at; /* mono */
 	struct poll *poll;
+	struct hook *hook;
 	int64_t on_server;
 	uint64_t skipped_large;
 	unsigned long refused_generation;
@@ -282,6 +284,14 @@ schedule_after(struct maildrop *m, const struct poll_result *result)
 }
 
 static void
+run_hooks(struct maildrop *m, const struct poll_result *result)
+{
+	hook_fetched(m->hook, m->account->on_fetch, result->fetched);
+	if (result->why.kind != FAIL_NONE)
+		hook_failed(m->hook, m->account->on_failure, result->why.text);
+}
+
+static void
 answer_adopt(struct maildrop *m, const struct verdict *why, size_t marked)
 {
 	struct maildrop_adopt adopt = m->adopt;
@@ -298,10 +308,12 @@ on_polled(const struct poll_result *result, void *arg)
 	bool failed = result->why.kind != FAIL_NONE;
 
 	note_result(m, result);
-	if (result->stopped)
+	if (result->stopped) {
 		maildrop_disarm(m);
-	else
+	} else {
 		schedule_after(m, result);
+		run_hooks(m, result);
+	}
 	if (m->adopt.wanted && m->adopt.all && m->phase == MAILDROP_POLLING)
 		answer_adopt(m, &result->why, result->marked);
 	poll_free(&m->poll);
@@ -530,6 +542,7 @@ maildrop_new(const struct fetcher_settings *settings, const struct maildrop_owne
 	m->name = xstrdup(name);
 	m->phase = MAILDROP_IDLE;
 	m->on_server = -1;
+	m->hook = hook_new(settings->base, name);
 	m->timer = event_new(settings->base, -1, 0, timer_cb, m);
 	return m;
 }
@@ -543,6 +556,7 @@ maildrop_free(struct maildrop **maildrop)
 	if (m == NULL)
 		return;
 	vault_cancel(&m->probe);
+	hook_free(&m->hook);
 	mailbox_close(&m->mailbox);
 	config_unref(&m->next_config);
 	config_unref(&m->config);

@@ -548,6 +548,7 @@ poll_connect(struct poll *p)
 	    .config = p->pop3,
 	    .transcript = p->transcript,
 	    .secret = p->secret,
+	    .deriver = vault_deriver(p->settings.vault),
 	};
 	p->session = pop3_session_new(&session, &handler, p);
 }

@@ -1,5 +1,6 @@
 #include "fetch/pop3_login.h"
 
+#include "auth/deriver.h"
 #include "base/secret.h"
 #include "base/str.h"
 #include "base/xalloc.h"
@@ -25,6 +26,7 @@ struct pop3_login {
 	enum auth_mechanism mechanism;
 	enum login_awaits awaits;
 	struct sasl_client *sasl;
+	struct deriver_request *derivation; /* SCRAM's salted password is being computed */
 	struct str initial; /* a response that waits for the first, empty challenge */
 	bool has_initial;
 	struct verdict why; /* of an exchange that we cancelled */
@@ -49,6 +51,7 @@ pop3_login_free(struct pop3_login **login)
 	*login = NULL;
 	if (l == NULL)
 		return;
+	deriver_cancel(&l->derivation);
 	sasl_client_free(&l->sasl);
 	sasl_response_clear(&l->initial);
 	free(l);
@@ -198,16 +201,53 @@ cancel_sasl(struct pop3_login *l)
 	return POP3_LOGIN_MORE;
 }
 
+static enum pop3_login_step after_sasl_step(
+    struct pop3_login *l, enum sasl_result result, struct str *response);
+
+static void
+on_derived(const uint8_t *salted, void *arg)
+{
+	struct pop3_login *l = arg;
+	struct str response = STR_INIT;
+	enum sasl_result result = SASL_FAIL;
+
+	l->derivation = NULL;
+	if (salted != NULL)
+		result = sasl_client_resume(l->sasl, salted, &response, &l->why);
+	else
+		verdict_fail(&l->why, FAIL_LOCAL, "login",
+		    "the cryptographic library refuses to derive SCRAM's key");
+	after_sasl_step(l, result, &response);
+	sasl_response_clear(&response);
+}
+
+static enum pop3_login_step
+after_sasl_step(struct pop3_login *l, enum sasl_result result, struct str *response)
+{
+	switch (result) {
+	case SASL_MORE:
+	case SASL_DONE:
+		send_response(l, response);
+		return POP3_LOGIN_MORE;
+	case SASL_DERIVE:
+		l->derivation = deriver_start(
+		    l->settings.deriver, sasl_client_derivation(l->sasl), on_derived, l);
+		return POP3_LOGIN_MORE;
+	case SASL_FAIL:
+		break;
+	}
+	return cancel_sasl(l);
+}
+
 static enum pop3_login_step
 answer_challenge(struct pop3_login *l, const char *challenge)
 {
 	struct str response = STR_INIT;
 	enum sasl_result result = sasl_client_step(l->sasl, challenge, &response, &l->why);
+	enum pop3_login_step next = after_sasl_step(l, result, &response);
 
-	if (result == SASL_MORE || result == SASL_DONE)
-		send_response(l, &response);
 	sasl_response_clear(&response);
-	return result == SASL_MORE || result == SASL_DONE ? POP3_LOGIN_MORE : cancel_sasl(l);
+	return next;
 }
 
 static void
@@ -305,6 +345,7 @@ pop3_login_start(struct pop3_login *l, struct verdict *why)
 
 	sasl_terms_init(&terms, endpoint, conn_is_secured(conn), conn_is_loopback(conn));
 	terms.offered = offered_mechanisms(l);
+	terms.can_derive = l->settings.deriver != NULL;
 	terms.has_certificate = endpoint->tls_config.cert != NULL && conn_is_secured(conn);
 	if (!sasl_choose(&terms, &l->mechanism, why))
 		return POP3_LOGIN_FAILED;
@@ -356,6 +397,9 @@ pop3_login_reply(struct pop3_login *l, const char *line, struct verdict *why)
 	struct pop3_reply reply;
 
 	pop3_parse_reply(line, &reply);
+	if (l->derivation != NULL)
+		return login_fail(why, FAIL_PROTOCOL, "login", l->server,
+		    "the server spoke before its challenge was answered");
 	switch (reply.status) {
 	case POP3_OK:
 		return on_accepted(l, why);

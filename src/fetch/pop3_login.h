@@ -5,6 +5,7 @@
 #include "proto/pop3.h"
 
 struct conn;
+struct deriver;
 struct endpoint_config;
 struct secret;
 struct transcript;
@@ -25,6 +26,7 @@ struct pop3_login_settings {
 	const struct pop3_capabilities *capabilities;
 	const char *greeting; /* for the timestamp of APOP */
 	struct secret *secret;
+	struct deriver *deriver; /* for SCRAM; NULL leaves it out */
 };
 
 struct pop3_login;

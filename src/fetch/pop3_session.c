@@ -42,6 +42,12 @@ enum pop3_state {
 enum { SILENCE_SHORT = 60 * 1000, SILENCE_LONG = 10 * 60 * 1000 };
 enum { CONNECT_BUDGET = 60 * 1000 };
 
+/*
+ * Multi-line answers end: CAPA after a screenful, UIDL and LIST after what STAT counted, with room
+ * for a server that counts badly.
+ */
+enum { CAPA_LINES = 1000, LISTING_LINES_SLACK = 10000 };
+
 /* A message may grow to this before it is called endless; LIST's sizes may be estimates. */
 enum { BODY_SLACK = 1024 * 1024 };
 
@@ -50,6 +56,7 @@ struct pop3_session {
 	const struct pop3_config *config;
 	struct transcript *transcript;
 	struct secret *secret;
+	struct deriver *deriver;
 	const struct pop3_handler *handler;
 	void *arg;
 
@@ -68,6 +75,7 @@ struct pop3_session {
 	uint32_t body_number;
 	uint64_t body_limit;
 	uint64_t maildrop_count; /* STAT */
+	uint64_t lines;          /* of the multi-line answer under way */
 	bool by_uid;
 	bool dispatching; /* inside on_conn(): its end moves on to QUIT */
 	bool quit_wanted;
@@ -104,6 +112,17 @@ pop3_garbage(struct pop3_session *s, const char *stage, const char *line)
 	str_escape(shown, sizeof shown, line, strlen(line));
 	return pop3_fail(s, FAIL_PROTOCOL, stage,
 	    "%s: the answer is not POP3: \"%s\"; check host and port", s->server, shown);
+}
+
+/* True when a multi-line answer has more lines than it can have. */
+static bool
+pop3_endless(struct pop3_session *s, const char *stage, uint64_t most)
+{
+	if (++s->lines <= most)
+		return false;
+	pop3_fail(s, FAIL_PROTOCOL, stage,
+	    "%s: the answer to %s does not end after %" PRIu64 " lines", s->server, stage, most);
+	return true;
 }
 
 static enum pop3_state
@@ -198,6 +217,7 @@ on_capa(struct pop3_session *s, const char *line)
 	if (reply.status != POP3_OK)
 		return pop3_garbage(s, "capa", line);
 	s->capabilities.known = true;
+	s->lines = 0;
 	return POP3_CAPA_ITEM;
 }
 
@@ -206,6 +226,8 @@ on_capa_item(struct pop3_session *s, const char *line)
 {
 	if (strcmp(line, ".") == 0)
 		return after_capa(s);
+	if (pop3_endless(s, "capa", CAPA_LINES))
+		return POP3_CLOSED;
 	pop3_parse_capability(&s->capabilities, line);
 	return POP3_CAPA_ITEM;
 }
@@ -256,6 +278,7 @@ enter_login(struct pop3_session *s)
 	    .capabilities = &s->capabilities,
 	    .greeting = s->greeting,
 	    .secret = s->secret,
+	    .deriver = s->deriver,
 	};
 
 	s->login = pop3_login_new(&settings);
@@ -329,6 +352,7 @@ on_uidl(struct pop3_session *s, const char *line)
 	struct pop3_reply reply;
 
 	pop3_parse_reply(line, &reply);
+	s->lines = 0;
 	if (reply.status == POP3_OK)
 		return POP3_UIDL_ITEM;
 	if (reply.status != POP3_ERR)
@@ -346,6 +370,8 @@ on_uidl_item(struct pop3_session *s, const char *line)
 
 	if (strcmp(line, ".") == 0)
 		return POP3_LIST;
+	if (pop3_endless(s, "uidl", s->maildrop_count + LISTING_LINES_SLACK))
+		return POP3_CLOSED;
 	if (!pop3_parse_uidl(line, &item))
 		return pop3_garbage(s, "uidl", line);
 	if (!listing_set_uid(s->listing, item.number, item.uid, item.uid_len) &&
@@ -371,6 +397,7 @@ on_list(struct pop3_session *s, const char *line)
 		return pop3_refused(s, FAIL_SERVER, "list", "LIST", &reply);
 	if (reply.status != POP3_OK)
 		return pop3_garbage(s, "list", line);
+	s->lines = 0;
 	return POP3_LIST_ITEM;
 }
 
@@ -381,6 +408,8 @@ on_list_item(struct pop3_session *s, const char *line)
 
 	if (strcmp(line, ".") == 0)
 		return pop3_listed(s);
+	if (pop3_endless(s, "list", s->maildrop_count + LISTING_LINES_SLACK))
+		return POP3_CLOSED;
 	if (!pop3_parse_list(line, &item))
 		return pop3_garbage(s, "list", line);
 	if (!listing_set_size(s->listing, item.number, item.size) && item.number <= LISTING_MAX)
@@ -611,6 +640,7 @@ pop3_session_new(
 	s->config = settings->config;
 	s->transcript = settings->transcript;
 	s->secret = settings->secret != NULL ? secret_ref(settings->secret) : NULL;
+	s->deriver = settings->deriver;
 	s->handler = handler;
 	s->arg = arg;
 	s->by_uid = true;

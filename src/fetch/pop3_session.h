@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct deriver;
 struct event_base;
 struct listing;
 struct net;
@@ -56,7 +57,8 @@ struct pop3_session_settings {
 	struct net *net;
 	const struct pop3_config *config;
 	struct transcript *transcript;
-	struct secret *secret; /* a reference is taken; NULL when the account has no user */
+	struct secret *secret;   /* a reference is taken; NULL when the account has no user */
+	struct deriver *deriver; /* for SCRAM; NULL leaves it out */
 };
 
 /* Starts connecting; no handler runs inside this or any other call. */
