@@ -176,8 +176,9 @@ log_message(const struct poll *p, const struct batch_item *item)
 
 	log_info("account=%s session=%s message=%" PRIu32 " uid=%s octets=%" PRIu64
 		 " fate=%s file=%s",
-	    poll_account(p), p->id, item->number, str_escape(shown, sizeof shown, uid, uid_len),
-	    item->octets, fate[item->fate], item->file != NULL ? item->file : "-");
+	    poll_account(p), p->id, item->number,
+	    transcript_escape(p->transcript, shown, sizeof shown, uid, uid_len), item->octets,
+	    fate[item->fate], item->file != NULL ? item->file : "-");
 }
 
 static void

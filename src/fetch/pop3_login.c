@@ -113,8 +113,8 @@ hint_of(enum pop3_code code)
 }
 
 void
-pop3_refusal(struct verdict *why, enum fail plain, const char *stage, const char *server,
-    const char *what, const struct pop3_reply *reply)
+pop3_refusal(struct verdict *why, const struct transcript *transcript, enum fail plain,
+    const char *stage, const char *server, const char *what, const struct pop3_reply *reply)
 {
 	enum fail_hint hint = hint_of(reply->code);
 	char shown[256];
@@ -123,7 +123,7 @@ pop3_refusal(struct verdict *why, enum fail plain, const char *stage, const char
 		hint = HINT_IN_USE;
 	why->kind = hint == HINT_AUTH ? FAIL_AUTH : hint != HINT_NONE ? FAIL_SERVER : plain;
 	why->hint = hint;
-	str_escape(shown, sizeof shown, reply->text, strlen(reply->text));
+	transcript_escape(transcript, shown, sizeof shown, reply->text, strlen(reply->text));
 	verdict_fail(why, why->kind, stage, "%s refused %s: \"%s\"; %s", server, what, shown,
 	    next_step(why));
 	why->hint = hint;
@@ -327,15 +327,6 @@ offered_mechanisms(const struct pop3_login *l)
 	return offered;
 }
 
-static void
-hide_secret(struct pop3_login *l)
-{
-	const struct secret *secret = l->settings.secret;
-
-	if (secret != NULL)
-		transcript_hide(l->settings.transcript, secret_text(secret), secret_len(secret));
-}
-
 enum pop3_login_step
 pop3_login_start(struct pop3_login *l, struct verdict *why)
 {
@@ -349,7 +340,6 @@ pop3_login_start(struct pop3_login *l, struct verdict *why)
 	terms.has_certificate = endpoint->tls_config.cert != NULL && conn_is_secured(conn);
 	if (!sasl_choose(&terms, &l->mechanism, why))
 		return POP3_LOGIN_FAILED;
-	hide_secret(l);
 	switch (l->mechanism) {
 	case AUTH_NONE:
 		return POP3_LOGIN_DONE;
@@ -411,7 +401,8 @@ pop3_login_reply(struct pop3_login *l, const char *line, struct verdict *why)
 		if (l->awaits == AWAITS_CANCEL)
 			*why = l->why;
 		else
-			pop3_refusal(why, FAIL_AUTH, "login", l->server, awaited_name(l), &reply);
+			pop3_refusal(why, l->settings.transcript, FAIL_AUTH, "login", l->server,
+			    awaited_name(l), &reply);
 		return POP3_LOGIN_FAILED;
 	case POP3_GARBAGE:
 		break;

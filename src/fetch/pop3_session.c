@@ -109,7 +109,7 @@ pop3_garbage(struct pop3_session *s, const char *stage, const char *line)
 {
 	char shown[160];
 
-	str_escape(shown, sizeof shown, line, strlen(line));
+	transcript_escape(s->transcript, shown, sizeof shown, line, strlen(line));
 	return pop3_fail(s, FAIL_PROTOCOL, stage,
 	    "%s: the answer is not POP3: \"%s\"; check host and port", s->server, shown);
 }
@@ -129,7 +129,7 @@ static enum pop3_state
 pop3_refused(struct pop3_session *s, enum fail plain, const char *stage, const char *what,
     const struct pop3_reply *reply)
 {
-	pop3_refusal(&s->why, plain, stage, s->server, what, reply);
+	pop3_refusal(&s->why, s->transcript, plain, stage, s->server, what, reply);
 	return POP3_CLOSED;
 }
 
@@ -466,7 +466,7 @@ on_transfer(struct pop3_session *s, const char *line)
 	if (reply.status != POP3_OK && reply.status != POP3_ERR)
 		return pop3_garbage(s, command.retr ? "retr" : "dele", line);
 	if (reply.status == POP3_ERR) {
-		str_escape(shown, sizeof shown, line, strlen(line));
+		transcript_escape(s->transcript, shown, sizeof shown, line, strlen(line));
 		s->handler->refused(command.number, command.retr, shown, s->arg);
 		return pop3_after_reply(s);
 	}
@@ -629,6 +629,27 @@ on_conn(struct conn *conn, enum conn_event event, const struct conn_info *info, 
 
 /* -- what the owner calls -------------------------------------------------------------------- */
 
+/*
+ * From the first line on, for a server may say it in its greeting; and in the form of SASL PLAIN
+ * (RFC 4616) too, whatever the mechanism will be.
+ */
+static void
+hide_secret(struct pop3_session *s)
+{
+	const char *secret = secret_text(s->secret);
+	const char *user = s->config->endpoint.user != NULL ? s->config->endpoint.user : "";
+	struct str plain = STR_INIT;
+
+	str_append(&plain, "", 1);
+	str_append_text(&plain, user);
+	str_append(&plain, "", 1);
+	str_append(&plain, secret, secret_len(s->secret));
+	transcript_hide(s->transcript, plain.data, plain.len);
+	transcript_hide(s->transcript, secret, secret_len(s->secret));
+	secret_wipe(plain.data, plain.cap);
+	str_clear(&plain);
+}
+
 struct pop3_session *
 pop3_session_new(
     const struct pop3_session_settings *settings, const struct pop3_handler *handler, void *arg)
@@ -658,6 +679,8 @@ pop3_session_new(
 	    .connect_budget = silence_of(s, CONNECT_BUDGET),
 	    .deadline = endpoint->deadline,
 	};
+	if (s->secret != NULL)
+		hide_secret(s);
 	s->conn = conn_new(settings->net, &conn, on_conn, s);
 	return s;
 }

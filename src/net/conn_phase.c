@@ -135,6 +135,7 @@ conn_phase_on_proxy(struct conn *c)
 		fail_proxy(c, &why);
 	} else if (result == SOCKS5_DONE) {
 		transcript_note(c->transcript, "the proxy connected to %s", c->server);
+		c->octets_in = c->in.len - c->in.off; /* the server's already */
 		on_reached(c);
 	}
 }
@@ -171,7 +172,7 @@ make_tls(struct conn *c)
 	    .sessions = c->net->sessions,
 	    .host = c->endpoint->host,
 	    .server = c->server,
-	    .starttls = c->octets_in > 0,
+	    .starttls = c->endpoint->tls != TLS_IMPLICIT,
 	    .fd = c->fd,
 	};
 	struct verdict why;

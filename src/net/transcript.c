@@ -305,3 +305,16 @@ transcript_hide(struct transcript *t, const char *octets, size_t len)
 	if (t != NULL)
 		transcript_hidden_add(&t->hidden, octets, len);
 }
+
+const char *
+transcript_escape(const struct transcript *t, char *buf, size_t size, const void *data, size_t len)
+{
+	struct str shown = STR_INIT;
+
+	if (t == NULL || transcript_hidden_is_clean(&t->hidden, data, len))
+		return str_escape(buf, size, data, len);
+	transcript_hidden_apply(&t->hidden, data, len, &shown);
+	str_escape(buf, size, str_text(&shown), shown.len);
+	str_clear(&shown);
+	return buf;
+}

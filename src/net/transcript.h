@@ -63,4 +63,11 @@ void transcript_received_summary(struct transcript *t, const char *format, ...)
  */
 void transcript_hide(struct transcript *t, const char *octets, size_t len);
 
+/*
+ * str_escape() for octets of the peer that go elsewhere (status, the daemon's log): hidden strings
+ * become "****" there as well.  The transcript may be NULL.  Returns buf.
+ */
+const char *transcript_escape(
+    const struct transcript *t, char *buf, size_t size, const void *data, size_t len);
+
 #endif

@@ -10,16 +10,18 @@
 
 enum { INTENT_OLD_MS = 36 * 3600 * 1000 };
 
-/* The row to claim for the item, 0 when its octets are not known.  Best: the same key. */
+/*
+ * A row to claim for the item, 0 when its octets are not known.  A row of the same uid and
+ * occurrence is among the claimable ones: had it its old size and not been deleted by us, it would
+ * be SEEN; else the match found it vanished.
+ */
 static bool
 find_known(struct state *state, int64_t account, const struct ledger_item *item, int64_t *row,
     struct verdict *why)
 {
-	static const char sql[] =
-	    "SELECT id FROM message INDEXED BY message_digest"
-	    "  WHERE account = ?1 AND digest = ?2 AND octets = ?3 AND state <> 0"
-	    "  AND (vanished <> 0 OR state <> 1 OR (uid = ?4 AND occurrence = ?5))"
-	    "  ORDER BY (uid = ?4 AND occurrence = ?5) DESC, id LIMIT 1";
+	static const char sql[] = "SELECT id FROM message INDEXED BY message_claimable"
+				  "  WHERE account = ?1 AND digest = ?2 AND octets = ?3"
+				  "  AND (vanished <> 0 OR state > 1) LIMIT 1";
 	sqlite3_stmt *query = state_query(state, sql, why);
 
 	*row = 0;
@@ -28,8 +30,6 @@ find_known(struct state *state, int64_t account, const struct ledger_item *item,
 	sqlite3_bind_int64(query, 1, account);
 	sqlite3_bind_blob(query, 2, item->digest, SHA256_DIGEST_LENGTH, SQLITE_STATIC);
 	sqlite3_bind_int64(query, 3, (int64_t)item->octets);
-	sqlite3_bind_blob64(query, 4, item->uid, item->uid_len, SQLITE_STATIC);
-	sqlite3_bind_int64(query, 5, item->occurrence);
 	if (state_next(state, query, why)) {
 		*row = sqlite3_column_int64(query, 0);
 		sqlite3_reset(query);
@@ -156,7 +156,7 @@ ledger_load_intents(
     struct state *state, int64_t account, struct recovery *recovery, struct verdict *why)
 {
 	static const char sql[] = "SELECT id, file, intended, fetched FROM message"
-				  "  WHERE account = ?1 AND state = 0";
+				  "  WHERE state = 0 AND ?1 IN (account, 0)";
 	sqlite3_stmt *query = state_query(state, sql, why);
 	int64_t now = state_now(state), wall = clock_wall();
 

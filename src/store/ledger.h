@@ -46,8 +46,8 @@ bool ledger_adopt(
 
 /*
  * The message becomes an intent; or, *known, its octets were stored before: that row takes its
- * key.  A row is claimed so when it has vanished, or was deleted by us, or has the same uid and
- * occurrence; once claimed it is none of these for any other message of the listing.
+ * key.  A row is claimed so when it has vanished or was deleted by us; once claimed it is neither
+ * for any other message of the listing.
  */
 bool ledger_intend(struct state *state, int64_t account, const struct ledger_item *item,
     int64_t *row, bool *known, struct verdict *why);
@@ -58,7 +58,10 @@ bool ledger_settle(struct state *state, int64_t row, struct verdict *why);
 /* The intent came to nothing: the message will be fetched again. */
 bool ledger_withdraw(struct state *state, int64_t row, struct verdict *why);
 
-/* Reads the account's intents.  Those of 36 hours by either clock are marked old. */
+/*
+ * Reads the account's intents, with account 0 everybody's.  Those of 36 hours by either clock are
+ * marked old.
+ */
 bool ledger_load_intents(
     struct state *state, int64_t account, struct recovery *recovery, struct verdict *why);
 

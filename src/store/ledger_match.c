@@ -70,11 +70,17 @@ is_settled(const struct listing *listing, uint32_t number)
 	return match == LISTED_SEEN || match == LISTED_ADOPTED;
 }
 
+static bool
+is_forgettable(const struct matching *m, const struct row *row)
+{
+	return row->vanished != 0 && m->now - row->vanished >= m->forget_ms;
+}
+
 /* A listing that was cut cannot tell what is missing. */
 static bool
 on_unlisted(struct matching *m, const struct row *row)
 {
-	if (row->vanished != 0 && m->now - row->vanished >= m->forget_ms)
+	if (is_forgettable(m, row))
 		return forget(m, row->id);
 	if (listing_beyond(m->listing) > 0 && !m->by_number)
 		return true;
@@ -94,7 +100,11 @@ on_seen(struct matching *m, const struct row *row, uint32_t number)
 	return row->vanished == 0 || set_vanished(m, row->id, 0);
 }
 
-/* The uid is known and the message is not: another size, or deleted by us and listed again. */
+/*
+ * The uid is known and the message is not: deleted by us and listed again, or of another size.
+ * With the other size the old message is gone, even when the listing was cut, and yet its octets
+ * are what the new one is compared with.
+ */
 static bool
 on_doubtful(struct matching *m, const struct row *row, uint32_t number)
 {
@@ -105,9 +115,11 @@ on_doubtful(struct matching *m, const struct row *row, uint32_t number)
 
 		listing_set_match(m->listing, number, LISTED_COMPARE, replaces, false);
 	}
-	if (!same_key)
-		return on_unlisted(m, row);
-	return row->vanished == 0 || set_vanished(m, row->id, 0);
+	if (same_key)
+		return row->vanished == 0 || set_vanished(m, row->id, 0);
+	if (row->vanished == 0)
+		return set_vanished(m, row->id, m->now);
+	return !is_forgettable(m, row) || forget(m, row->id);
 }
 
 static bool

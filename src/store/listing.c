@@ -46,6 +46,8 @@ struct listing {
 	uint32_t *slots;
 	uint32_t slots_cap;
 	uint64_t key[2];
+	unsigned lent; /* these two are the loop's thread's, always */
+	bool orphaned;
 };
 
 static uint64_t
@@ -116,10 +118,30 @@ listing_free(struct listing **listing)
 	*listing = NULL;
 	if (l == NULL)
 		return;
+	if (l->lent > 0) {
+		l->orphaned = true;
+		return;
+	}
 	free(l->items);
 	free(l->texts);
 	free(l->slots);
 	free(l);
+}
+
+void
+listing_lend(struct listing *listing)
+{
+	listing->lent++;
+}
+
+void
+listing_return(struct listing **listing)
+{
+	struct listing *l = *listing;
+
+	*listing = NULL;
+	if (--l->lent == 0 && l->orphaned)
+		listing_free(&l);
 }
 
 /* A sixteenth more than there was keeps 70 octets of uid below 100 octets a message. */

@@ -80,4 +80,11 @@ void listing_set_match(
 void listing_drop_index(struct listing *listing);
 void listing_clear_matches(struct listing *listing);
 
+/*
+ * Around a job that has the listing, both in the loop's thread: when its owner frees it meanwhile,
+ * it lives until it is returned.
+ */
+void listing_lend(struct listing *listing);
+void listing_return(struct listing **listing);
+
 #endif

@@ -112,6 +112,8 @@ call_new(struct mailbox *m, const char *step,
 static void
 call_free(struct call **call)
 {
+	if ((*call)->listing != NULL)
+		listing_return(&(*call)->listing);
 	mailbox_unref(&(*call)->mailbox);
 	free((*call)->rows);
 	free(*call);
@@ -214,6 +216,7 @@ mailbox_match(
 	struct call *c = call_new(m, "match-commit", apply_match, arg);
 
 	c->listing = listing;
+	listing_lend(listing);
 	c->keep_ms = keep_ms;
 	c->matched_cb = cb;
 	store_submit_state(m->store, &c->job, on_matched);
@@ -226,6 +229,7 @@ mailbox_match_by_number(
 	struct call *c = call_new(m, "match-commit", apply_match_by_number, arg);
 
 	c->listing = listing;
+	listing_lend(listing);
 	c->matched_cb = cb;
 	store_submit_state(m->store, &c->job, on_matched);
 }
@@ -248,6 +252,7 @@ mailbox_mark_seen(struct mailbox *m, struct listing *listing, mailbox_cb *cb, vo
 	struct call *c = call_new(m, "adopt-commit", apply_mark_seen, arg);
 
 	c->listing = listing;
+	listing_lend(listing);
 	c->cb = cb;
 	store_submit_state(m->store, &c->job, on_call_done);
 }

@@ -114,7 +114,7 @@ typedef void mailbox_matched_cb(const struct mailbox_matched *matched, void *arg
  * Rows of our own answered deletions that are not listed are forgotten; other vanished rows after
  * forget_ms.  keep_ms >= 0 sets `expired` for seen messages fetched at least that long ago, by the
  * age clock.  A listing that was cut (listing_beyond()) lets nothing vanish.  The listing stays the
- * caller's, untouched by it until the callback.
+ * caller's, untouched by it until the callback; freeing it earlier is allowed.
  */
 void mailbox_match(struct mailbox *mailbox, struct listing *listing, int64_t keep_ms,
     mailbox_matched_cb *cb, void *arg);

@@ -36,6 +36,7 @@ struct prepare {
 	bool save_maildir; /* the state does not have it as it is */
 	struct maildir_identity identity;
 	struct recovery recovery;
+	struct recovery everybody; /* intents of all accounts: they may share the Maildir */
 	struct name_list doubtful; /* taken from the mailbox */
 	bool sweep;
 	struct verdict why;
@@ -62,6 +63,7 @@ finish(struct prepare *p)
 		p->cb(&p->why, p->arg);
 	mailbox_unref(&p->mailbox);
 	recovery_clear(&p->recovery);
+	recovery_clear(&p->everybody);
 	name_list_clear(&p->doubtful);
 	free(p->known_path);
 	free(p);
@@ -236,7 +238,7 @@ run_inspect(struct job *job)
 	if (recover(p, &m)) {
 		remove_doubtful(p, &m);
 		if (p->sweep)
-			maildir_sweep(&m, is_intended, &p->recovery);
+			maildir_sweep(&m, is_intended, &p->everybody);
 	}
 	maildir_close(&m);
 }
@@ -263,7 +265,8 @@ apply_prepare_load(struct state *state, struct state_job *job)
 	return state_save_now(state, &job->why) &&
 	       account_find(state, p->mailbox->account, &p->account, &job->why) &&
 	       account_load_maildir(state, p->account, &p->known_path, &p->known, &job->why) &&
-	       ledger_load_intents(state, p->account, &p->recovery, &job->why);
+	       ledger_load_intents(state, p->account, &p->recovery, &job->why) &&
+	       (!p->sweep || ledger_load_intents(state, 0, &p->everybody, &job->why));
 }
 
 static void

@@ -85,14 +85,19 @@ compare_names(const void *a, const void *b)
 	return strcmp((*x)->file, (*y)->file);
 }
 
-/* A reader puts its flags behind the name: ":2,S", with another mark on some file systems. */
+/*
+ * A reader puts its flags behind the name, ":2,S", with another mark on some file systems, and
+ * perhaps the size with CRLF, ",W=", before them.
+ */
 static void
 note_reader_name(struct recovery_intent **wanted, size_t count, const char *entry)
 {
-	char name[NAME_MAX + 1];
+	char name[NAME_MAX + 1], *wide;
 	struct recovery_intent key = {.file = name}, *pointer = &key, **found;
 
 	snprintf(name, sizeof name, "%.*s", (int)strcspn(entry, ":;!"), entry);
+	if ((wide = strstr(name, ",W=")) != NULL)
+		*wide = '\0';
 	found = bsearch(&pointer, wanted, count, sizeof *wanted, compare_names);
 	if (found != NULL)
 		(*found)->here = true;

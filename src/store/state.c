@@ -5,9 +5,15 @@
 #include "base/xalloc.h"
 #include "store/ages.h"
 #include "store/disk.h"
+#include "store/fault.h"
 
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum { STATEMENT_MAX = 64 };
 
@@ -50,7 +56,8 @@ static const char *const schema[] = {
     "  fetched INTEGER NOT NULL, vanished INTEGER NOT NULL DEFAULT 0,"
     "  moved INTEGER NOT NULL DEFAULT 0, state INTEGER NOT NULL);"
     "CREATE INDEX message_account ON message (account);"
-    "CREATE INDEX message_digest ON message (account, digest) WHERE digest IS NOT NULL;"
+    "CREATE INDEX message_claimable ON message (account, digest)"
+    "  WHERE digest IS NOT NULL AND (vanished <> 0 OR state > 1);"
     "CREATE INDEX message_intent ON message (account) WHERE state = 0;",
 };
 
@@ -102,25 +109,52 @@ execute(struct state *s, const char *sql, struct verdict *why)
 	return true;
 }
 
+static bool
+set_journal_mode(struct state *s, const char *mode, struct verdict *why)
+{
+	char sql[64];
+	sqlite3_stmt *query;
+	bool ok, done;
+
+	snprintf(sql, sizeof sql, "PRAGMA journal_mode = %s", mode);
+	ok = sqlite3_prepare_v2(s->db, sql, -1, &query, NULL) == SQLITE_OK &&
+	     sqlite3_step(query) == SQLITE_ROW;
+	done = ok && sqlite3_stricmp((const char *)sqlite3_column_text(query, 0), mode) == 0;
+	if (!ok)
+		state_fault(s, why);
+	sqlite3_finalize(query);
+	return done;
+}
+
 /*
- * locking_mode comes first, so that WAL needs no shared memory.  DELETE wants EXTRA: with FULL a
- * power cut may bring back the journal of a transaction that was committed.
+ * locking_mode comes first, so that WAL needs no shared memory.  Without WAL it takes EXTRA: with
+ * FULL a power cut may bring back the journal of a transaction that was committed.
  */
 static bool
 set_pragmas(struct state *s, const char *directory, struct verdict *why)
 {
 	bool network = disk_is_network(directory);
+	bool wal;
 
-	if (network)
-		log_warning("state directory %s is on a network file system: slower, and only as "
-			    "safe as that file system's locks and flushes",
+	if (!execute(s, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA foreign_keys = ON;", why))
+		return false;
+	wal = !network && set_journal_mode(s, "WAL", why);
+	if (why->kind != FAIL_NONE)
+		return false;
+	if (!wal) {
+		log_warning(
+		    "state directory %s is on a network file system or one like it: slower, "
+		    "and only as safe as its locks and flushes are",
 		    directory);
-	return execute(s, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA foreign_keys = ON;", why) &&
+		if (!set_journal_mode(s, "DELETE", why) && why->kind != FAIL_NONE)
+			return false;
+	}
+	return execute(
+		   s, wal ? "PRAGMA synchronous = FULL;" : "PRAGMA synchronous = EXTRA;", why) &&
 	       execute(s,
-		   network ? "PRAGMA journal_mode = DELETE; PRAGMA synchronous = EXTRA;"
-			   : "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;",
-		   why) &&
-	       execute(s, "PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY;", why);
+		   "PRAGMA cache_size = -4096; PRAGMA temp_store = MEMORY;"
+		   "PRAGMA journal_size_limit = 16777216;",
+		   why);
 }
 
 static int
@@ -192,6 +226,20 @@ load_ages(struct state *s, struct verdict *why)
 	return why->kind == FAIL_NONE;
 }
 
+/* SQLite makes its files with the mode of the database, and that one with the umask's. */
+static bool
+make_private(const char *path, struct verdict *why)
+{
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	bool ok = fd >= 0 && fchmod(fd, 0600) == 0;
+
+	if (!ok)
+		fault_errno(why, "state", errno, "make private", path);
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
 struct state *
 state_open(const char *directory, struct verdict *why)
 {
@@ -199,6 +247,10 @@ state_open(const char *directory, struct verdict *why)
 
 	*why = (struct verdict)VERDICT_OK;
 	s->path = xasprintf("%s/state.db", directory);
+	if (!make_private(s->path, why)) {
+		state_close(&s);
+		return NULL;
+	}
 	if (sqlite3_open_v2(s->path, &s->db,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX,
 		NULL) != SQLITE_OK)

@@ -218,6 +218,7 @@ preface_is_stored_and_not_compared(void **state)
 		if (i == 0)
 			assert_non_null(strstr(a.files[0], ",S=15"));
 	}
+	assert_fine(match_by_number(f, l));
 	assert_int_equal(fetch_fresh(f, three, l).items[0].fate, BATCH_KNOWN);
 	listing_free(&l);
 }
@@ -298,6 +299,8 @@ static const struct {
     {"deleted and gone", {{"a", "x", 0}}, QUIT_ANSWERED, {{"b", "x", 0}}, "N", "S", false},
     {"deleted and back, same", {{"a", "x", 0}}, QUIT_ANSWERED, {{"a", "x", 0}}, "C", "K", false},
     {"deleted and back, other", {{"a", "x", 0}}, QUIT_ANSWERED, {{"a", "y", 0}}, "C", "S", false},
+    {"deleted and back, other size", {{"a", "x", 5}}, QUIT_ANSWERED, {{"a", "x", 6}}, "C", "K",
+	false},
     {"quit unanswered, same", {{"a", "x", 0}}, QUIT_UNANSWERED, {{"a", "x", 0}}, "C", "K", false},
     {"quit unanswered, other", {{"a", "x", 0}}, QUIT_UNANSWERED, {{"a", "y", 0}}, "C", "S", false},
     {"quit unanswered, gone", {{"a", "x", 0}}, QUIT_UNANSWERED, {{"b", "y", 0}}, "N", "S", false},
@@ -656,6 +659,60 @@ closed_mailbox_finishes_silently(void **state)
 }
 
 /* The Maildir: made once, then recognised. */
+
+static void
+listing_may_be_freed_while_it_is_matched(void **state)
+{
+	struct fixture *f = *state;
+	struct listing *l = list_served(three, 3);
+	struct answer a = {.arrived = false};
+
+	mailbox_match(f->mailbox, l, -1, match_answered, &a);
+	listing_free(&l);
+	wait_for(f, &a);
+	assert_fine(a);
+	l = list_served(three, 3);
+	mailbox_match(f->mailbox, l, -1, match_answered, &a);
+	listing_free(&l);
+	fixture_restart(f);
+}
+
+/* Twins without end must not cost a look at each of them for each of them. */
+static void
+ten_thousand_twins_move(void **state)
+{
+	enum { TWINS = 10000 };
+	struct fixture *f = *state;
+	struct listing *l;
+	struct batch *b;
+
+	assert_fine(prepare(f));
+	for (int round = 0; round < 2; round++) {
+		struct answer a = {.arrived = false};
+
+		l = listing_new();
+		for (uint32_t n = 1; n <= TWINS; n++) {
+			char uid[32];
+
+			snprintf(uid, sizeof uid, "%d-%u", round, n);
+			listing_set_size(l, n, 1);
+			listing_set_uid(l, n, uid, strlen(uid));
+		}
+		assert_int_equal(match(f, l, -1).migrated, round == 1);
+		b = batch_new(f->mailbox);
+		for (uint32_t n = 1; n <= TWINS; n++) {
+			batch_begin(b, l, n);
+			batch_append(b, "x", 1);
+			batch_end(b);
+		}
+		batch_commit(&b, NULL, NULL);
+		mailbox_prepare(f->mailbox, answered, &a);
+		wait_for(f, &a);
+		assert_fine(a);
+		assert_int_equal(count_files(f, "new"), TWINS);
+		listing_free(&l);
+	}
+}
 
 static void
 maildir_is_made_on_first_use_only(void **state)
@@ -1021,6 +1078,8 @@ main(void)
 	    TEST(record_survives),
 	    TEST(second_holder_is_refused),
 	    TEST(closed_mailbox_finishes_silently),
+	    TEST(listing_may_be_freed_while_it_is_matched),
+	    TEST(ten_thousand_twins_move),
 	    TEST(maildir_is_made_on_first_use_only),
 	    TEST(maildir_made_anew_is_another_one),
 	    TEST(maildir_without_its_parts_is_refused),
