@@ -278,7 +278,7 @@ schedule_after(struct maildrop *m, const struct poll_result *result)
 		maildrop_block(m, result, next.delay);
 	else
 		m->blocked = false;
-	if (result->more && result->why.kind == FAIL_NONE && (m->once || next.delay < 0))
+	if (result->more && result->why.kind == FAIL_NONE && !m->once && next.delay < 0)
 		m->again = true;
 	maildrop_arm(m, next.delay);
 }
