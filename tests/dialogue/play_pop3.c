@@ -10,7 +10,8 @@
  *   C: text                the client must have sent this line
  *   H: text                the owner must have been told this
  *   TIME +MS               so much time passes in silence
- *   DO want N...|delete N|go|quit|fail
+ *   DO want N...|delete N|go|quit|fail|pause|resume
+ *   TURN                   the loop takes its next turn
  */
 #include "base/secret.h"
 #include "base/str.h"
@@ -257,7 +258,10 @@ play_do(struct stage *stage, const struct script_step *step)
 	} else if (strcmp(verb, "fail") == 0) {
 		verdict_fail(&why, FAIL_LOCAL, "disk", "no space");
 		pop3_session_fail(stage->session, &why);
-		event_base_loop(stage->base, EVLOOP_NONBLOCK);
+	} else if (strcmp(verb, "pause") == 0) {
+		pop3_session_pause(stage->session);
+	} else if (strcmp(verb, "resume") == 0) {
+		pop3_session_resume(stage->session);
 	} else {
 		script_complain(step, "no such verb");
 	}
@@ -301,6 +305,8 @@ play_step(const struct script_step *step, void *arg)
 		script_expect(step, 'H');
 	} else if (strcmp(step->word, "TIME") == 0) {
 		paper_conn_wait(atol(step->rest));
+	} else if (strcmp(step->word, "TURN") == 0) {
+		event_base_loop(stage->base, EVLOOP_NONBLOCK);
 	} else if (strcmp(step->word, "REPEAT") == 0) {
 		play_repeat(step);
 	} else if (strcmp(step->word, "DO") == 0) {

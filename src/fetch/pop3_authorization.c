@@ -1,0 +1,130 @@
+#include "fetch/pop3_session_internal.h"
+
+#include "config/config.h"
+#include "net/conn.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* More lines than any server has capabilities: an answer without end. */
+enum { CAPA_LINES = 1000 };
+
+enum pop3_state
+pop3_on_greeting(struct pop3_session *s, const char *line)
+{
+	struct pop3_reply reply;
+
+	pop3_parse_reply(line, &reply);
+	snprintf(s->greeting, sizeof s->greeting, "%s", line);
+	if (reply.status == POP3_ERR)
+		return pop3_refused(s, FAIL_SERVER, "greeting", "the connection", &reply);
+	if (reply.status != POP3_OK)
+		return pop3_garbage(s, "greeting", line);
+	return POP3_CAPA;
+}
+
+void
+pop3_enter_capa(struct pop3_session *s)
+{
+	pop3_capabilities_init(&s->capabilities);
+	conn_send(s->conn, "CAPA");
+}
+
+/* RFC 2595 section 4: STLS, then everything learned in clear is asked again. */
+static enum pop3_state
+after_capa(struct pop3_session *s)
+{
+	if (s->config->endpoint.tls != TLS_STARTTLS || conn_is_secured(s->conn))
+		return s->config->endpoint.user != NULL ? POP3_LOGIN : POP3_STAT;
+	if (s->capabilities.known && !s->capabilities.stls)
+		return pop3_fail(s, FAIL_TLS, "stls",
+		    "%s does not offer STLS, and tls = \"starttls\" never goes on in clear: use "
+		    "port 995 with tls = \"implicit\", or find out who strips it",
+		    s->server);
+	return POP3_STLS;
+}
+
+enum pop3_state
+pop3_on_capa(struct pop3_session *s, const char *line)
+{
+	struct pop3_reply reply;
+
+	pop3_parse_reply(line, &reply);
+	if (reply.status == POP3_ERR)
+		return after_capa(s); /* a server from before RFC 2449 */
+	if (reply.status != POP3_OK)
+		return pop3_garbage(s, "capa", line);
+	s->capabilities.known = true;
+	s->lines = 0;
+	return POP3_CAPA_ITEM;
+}
+
+enum pop3_state
+pop3_on_capa_item(struct pop3_session *s, const char *line)
+{
+	if (strcmp(line, ".") == 0)
+		return after_capa(s);
+	if (pop3_endless(s, "capa", CAPA_LINES))
+		return POP3_CLOSED;
+	pop3_parse_capability(&s->capabilities, line);
+	return POP3_CAPA_ITEM;
+}
+
+void
+pop3_enter_stls(struct pop3_session *s)
+{
+	conn_send(s->conn, "STLS");
+}
+
+enum pop3_state
+pop3_on_stls(struct pop3_session *s, const char *line)
+{
+	struct pop3_reply reply;
+
+	pop3_parse_reply(line, &reply);
+	if (reply.status == POP3_ERR)
+		return pop3_refused(s, FAIL_TLS, "stls", "STLS", &reply);
+	if (reply.status != POP3_OK)
+		return pop3_garbage(s, "stls", line);
+	conn_starttls(s->conn);
+	return POP3_STLS_HANDSHAKE;
+}
+
+/* -- login ----------------------------------------------------------------------------------- */
+
+static enum pop3_state
+after_login_step(enum pop3_login_step step)
+{
+	switch (step) {
+	case POP3_LOGIN_MORE:
+		return POP3_LOGIN;
+	case POP3_LOGIN_DONE:
+		return POP3_STAT;
+	case POP3_LOGIN_FAILED:
+		break;
+	}
+	return POP3_CLOSED;
+}
+
+void
+pop3_enter_login(struct pop3_session *s)
+{
+	const struct pop3_login_settings settings = {
+	    .conn = s->conn,
+	    .transcript = s->transcript,
+	    .endpoint = &s->config->endpoint,
+	    .capabilities = &s->capabilities,
+	    .greeting = s->greeting,
+	    .secret = s->secret,
+	    .deriver = s->deriver,
+	};
+
+	s->login = pop3_login_new(&settings);
+	pop3_set_state(s, after_login_step(pop3_login_start(s->login, &s->why)));
+}
+
+enum pop3_state
+pop3_on_login(struct pop3_session *s, const char *line)
+{
+	return after_login_step(pop3_login_reply(s->login, line, &s->why));
+}
