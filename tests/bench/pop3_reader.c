@@ -3,6 +3,11 @@
  *     What fetching would cost if nothing had to be kept apart: a blocking reader that lists the
  *     maildrop, retrieves every message with as many commands under way as postriderd has, undoes
  *     dot-stuffing and CRLF, appends all messages to one file and makes that durable once.
+ *
+ * pop3_reader --port PORT --user NAME --ca FILE --maildir DIRECTORY
+ *     The same into a Maildir with one flush: what fetching would cost if a crash might lose or
+ *     double everything.  A file for each message in tmp/, a syncfs for all of them together with
+ *     the names in new/ that they were given.
  */
 #include "loopback.h"
 
@@ -31,6 +36,7 @@ struct reader {
 	SSL *ssl;
 	int fd;
 	const char *path;
+	int tmp, new; /* of the Maildir; -1: one file for all */
 	char input[INPUT_SIZE];
 	size_t input_start, input_end;
 	char output[OUTPUT_SIZE];
@@ -227,6 +233,85 @@ read_message(struct reader *r)
 	}
 }
 
+/* -- a Maildir, with one flush --------------------------------------------------------------- */
+
+static void
+begin_file(struct reader *r, uint32_t number)
+{
+	char name[32];
+
+	if (r->tmp < 0)
+		return;
+	snprintf(name, sizeof name, "%" PRIu32, number);
+	r->fd = openat(r->tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (r->fd < 0)
+		loopback_die(name);
+}
+
+static void
+end_file(struct reader *r)
+{
+	if (r->tmp < 0)
+		return;
+	flush_output(r);
+	if (close(r->fd) < 0)
+		loopback_die(r->path);
+}
+
+static void
+publish_files(struct reader *r, uint32_t count)
+{
+	char name[32];
+
+	for (uint32_t n = 1; n <= count; n++) {
+		snprintf(name, sizeof name, "%" PRIu32, n);
+		if (renameat(r->tmp, name, r->new, name) < 0)
+			loopback_die(name);
+	}
+	if (syncfs(r->new) < 0)
+		loopback_die(r->path);
+}
+
+static int
+open_folder(const char *maildir, const char *folder)
+{
+	char path[4096];
+	int fd;
+
+	snprintf(path, sizeof path, "%s/%s", maildir, folder);
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		loopback_die(path);
+	return fd;
+}
+
+static void
+open_output(struct reader *r, const char *file, const char *maildir)
+{
+	r->tmp = r->new = -1;
+	r->path = maildir != NULL ? maildir : file;
+	if (maildir != NULL) {
+		r->tmp = open_folder(maildir, "tmp");
+		r->new = open_folder(maildir, "new");
+		return;
+	}
+	r->fd = open(file, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (r->fd < 0)
+		loopback_die(file);
+}
+
+static void
+close_output(struct reader *r, uint32_t count)
+{
+	if (r->tmp >= 0) {
+		publish_files(r, count);
+		return;
+	}
+	flush_output(r);
+	if (fsync(r->fd) < 0 || close(r->fd) < 0)
+		loopback_die(r->path);
+}
+
 static void
 retrieve(struct reader *r, uint32_t count, uint32_t window)
 {
@@ -239,11 +324,11 @@ retrieve(struct reader *r, uint32_t count, uint32_t window)
 			send_retrs(r, sent + 1, to + 1);
 			sent = to;
 		}
+		begin_file(r, done + 1);
 		read_message(r);
+		end_file(r);
 	}
-	flush_output(r);
-	if (fsync(r->fd) < 0 || close(r->fd) < 0)
-		loopback_die(r->path);
+	close_output(r, count);
 }
 
 /* -- start ----------------------------------------------------------------------------------- */
@@ -264,7 +349,7 @@ start_tls(struct reader *r, uint16_t port, const char *ca)
 
 struct options {
 	uint16_t port;
-	const char *user, *ca, *output;
+	const char *user, *ca, *output, *maildir;
 };
 
 static struct options
@@ -272,7 +357,8 @@ parse_options(int argc, char **argv)
 {
 	static const struct option names[] = {{"port", required_argument, NULL, 'p'},
 	    {"user", required_argument, NULL, 'u'}, {"ca", required_argument, NULL, 'c'},
-	    {"output", required_argument, NULL, 'o'}, {0}};
+	    {"output", required_argument, NULL, 'o'}, {"maildir", required_argument, NULL, 'm'},
+	    {0}};
 	struct options o = {0};
 	int c;
 
@@ -285,12 +371,15 @@ parse_options(int argc, char **argv)
 			o.ca = optarg;
 		else if (c == 'o')
 			o.output = optarg;
+		else if (c == 'm')
+			o.maildir = optarg;
 		else
 			exit(EX_USAGE);
 	}
-	if (o.port == 0 || o.user == NULL || o.ca == NULL || o.output == NULL || optind < argc) {
-		fprintf(
-		    stderr, "usage: pop3_reader --port PORT --user NAME --ca FILE --output FILE\n");
+	if (o.port == 0 || o.user == NULL || o.ca == NULL || optind < argc ||
+	    (o.output == NULL) == (o.maildir == NULL)) {
+		fprintf(stderr, "usage: pop3_reader --port PORT --user NAME --ca FILE "
+				"--output FILE | --maildir DIRECTORY\n");
 		exit(EX_USAGE);
 	}
 	return o;
@@ -313,10 +402,7 @@ main(int argc, char **argv)
 	double begun = now();
 	uint32_t count, window;
 
-	r->path = o.output;
-	r->fd = open(o.output, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (r->fd < 0)
-		loopback_die(o.output);
+	open_output(r, o.output, o.maildir);
 	start_tls(r, o.port, o.ca);
 	log_in(r, o.user);
 	count = list_maildrop(r, &window);

@@ -186,4 +186,25 @@ class Reader(Program):
                     raise Trouble(f"{self.name} has not stored message {number} as it was sent")
 
 
-PEERS = {"mpop": Mpop, "fetchmail": Fetchmail, "reader": Reader}
+class Flush(Program):
+    """The reader into a Maildir, with one flush at the end and no care for a crash before it."""
+
+    name = "one-flush"
+
+    def missing(self):
+        return None
+
+    def prepare(self, maildrop, directory):
+        for folder in ("tmp", "new", "cur"):
+            os.makedirs(os.path.join(directory, "Maildir", folder))
+        command = [self.build.tool("pop3_reader"), "--port", str(maildrop.port)]
+        command += ["--user", maildrop.user, "--ca", maildrop.ca]
+        command += ["--maildir", os.path.join(directory, "Maildir")]
+        return command, {}
+
+    def verify(self, maildrop, directory):
+        new = os.path.join(directory, "Maildir", "new")
+        check_count(self.name, len(os.listdir(new)), maildrop.messages)
+
+
+PEERS = {"mpop": Mpop, "fetchmail": Fetchmail, "one-flush": Flush, "reader": Reader}
