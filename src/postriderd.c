@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "control/control.h"
 #include "fetch/fetcher.h"
+#include "net/log_keeper.h"
 #include "net/net.h"
 #include "store/mailbox.h"
 
@@ -52,6 +53,7 @@ struct postriderd {
 	struct net *net;
 	struct vault *vault;
 	struct worker *log_worker;
+	struct log_keeper *log_keeper;
 	struct worker *load_worker;
 	struct fetcher *fetcher;
 	struct control *control;
@@ -172,6 +174,7 @@ apply_config(struct postriderd *d, struct config *config)
 	apply_log_level(d);
 	net_forget(d->net);
 	vault_forget(d->vault);
+	log_keeper_configure(d->log_keeper, &config->log);
 	control_configure(d->control, config);
 	fetcher_configure(d->fetcher, config);
 	config_unref(&old);
@@ -366,6 +369,7 @@ open_rooms(struct postriderd *d)
 	d->net = net_new(d->base);
 	d->vault = vault_new(d->base);
 	d->log_worker = worker_new(d->base, "session-logs", NULL, NULL);
+	d->log_keeper = log_keeper_new(d->base, d->log_worker, &d->config->log);
 	d->load_worker = worker_new(d->base, "configuration", NULL, NULL);
 	d->lag = lag_new(d->base);
 
@@ -400,6 +404,7 @@ close_rooms(struct postriderd *d)
 	worker_free(&d->load_worker);
 	vault_free(&d->vault);
 	net_free(&d->net);
+	log_keeper_free(&d->log_keeper);
 	worker_free(&d->log_worker);
 	store_close(&d->store);
 	lag_free(&d->lag);
@@ -421,12 +426,19 @@ run_loop(struct postriderd *d)
 }
 
 static void
+on_pruned(void *arg)
+{
+	begin_stop(arg);
+}
+
+/* Nobody else prunes the session logs where no daemon runs. */
+static void
 on_once(size_t failed, void *arg)
 {
 	struct postriderd *d = arg;
 
 	d->exit_code = failed > 0 ? EX_TEMPFAIL : EX_OK;
-	begin_stop(d);
+	log_keeper_run(d->log_keeper, on_pruned, d);
 }
 
 static int

@@ -7,7 +7,7 @@
 #include "net/conn_internal.h"
 #include "net/connect.h"
 #include "net/tls.h"
-#include "net/tls_context.h"
+#include "net/tls_pool.h"
 #include "net/transcript.h"
 
 #include <event2/event.h>
@@ -54,7 +54,7 @@ conn_fail(struct conn *c, const struct verdict *why)
 	c->phase = PHASE_OVER;
 	c->tell_failed = true;
 	net_drop_step(c->net, &c->step);
-	tls_request_cancel(&c->tls_request);
+	tls_pool_cancel(&c->tls_request);
 	conn_io_stop(c);
 	event_del(c->timer);
 	conn_next_turn(c);
@@ -125,7 +125,6 @@ fail_silence(struct conn *c)
 	const char *where = c->phase == PHASE_PROXY       ? "proxy"
 			    : c->phase == PHASE_HANDSHAKE ? "handshake"
 							  : "timeout";
-
 	const char *what = c->phase == PHASE_PROXY       ? " from the proxy"
 			   : c->phase == PHASE_HANDSHAKE ? " in the TLS handshake"
 			   : c->octets_in > 0            ? ""
@@ -233,9 +232,9 @@ conn_free(struct conn **conn)
 		return;
 	c->dead = true;
 	net_drop_step(c->net, &c->step);
-	tls_request_cancel(&c->tls_request);
+	tls_pool_cancel(&c->tls_request);
 	tls_context_unref(&c->tls_context);
-	connector_free(&c->connector);
+	connect_free(&c->connector);
 	conn_io_stop(c);
 	event_free(c->turn_event);
 	event_free(c->timer);
@@ -356,7 +355,7 @@ conn_starttls(struct conn *c)
 bool
 conn_is_secured(const struct conn *c)
 {
-	return c->tls != NULL && (c->phase == PHASE_OPEN || c->phase == PHASE_OVER);
+	return c->secured;
 }
 
 bool

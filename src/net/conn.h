@@ -14,8 +14,8 @@ struct net;
 struct conn;
 
 /*
- * A client's connection: resolve, connect (RFC 8305), SOCKS5 later, TLS, lines and octets,
- * timeouts, transcript.  The owner sees seven events through one callback.
+ * A client's connection: resolve, connect (RFC 8305), SOCKS5 (RFC 1928), TLS, lines and
+ * octets, timeouts, transcript.  The owner sees seven events through one callback.
  *
  * Rules: the callback never runs inside a call of this header; it may call anything here but
  * conn_free() is deferred-safe (after it no callback names the owner again, the memory goes in the
@@ -50,7 +50,7 @@ struct conn_settings {
 	size_t line_max;                        /* a longer received line is FAIL_PROTOCOL */
 	int64_t silence;                        /* ms; the first timeout, for the greeting */
 	int64_t connect_budget;                 /* ms for resolving and connecting, all addresses */
-	int64_t deadline;                       /* ms without progress, see conn_progress() */
+	int64_t deadline; /* ms without progress, see conn_progress(); 0: none */
 };
 
 /* Starts resolving and connecting.  net is borrowed until the conn is freed. */
@@ -75,8 +75,8 @@ void conn_send_octets(struct conn *conn, const void *data, size_t len);
 size_t conn_unsent(const struct conn *conn);
 
 /*
- * Lines (the state at the start) or octets from now on.  The size hint names what is expected for
- * the transcript's octets and has no other effect.
+ * Lines (the state at the start) or octets from now on, also for what was received but not told
+ * yet.  A line ends with LF; one CR before it is cut.
  */
 void conn_expect_lines(struct conn *conn);
 void conn_expect_octets(struct conn *conn);
@@ -87,11 +87,12 @@ void conn_resume(struct conn *conn);
 
 /*
  * RFC 2595, RFC 3207: begins TLS in place, after the server's +OK/220 line.  Octets already
- * received behind that line are an injection: CONN_FAILED with FAIL_TLS.
+ * received behind that line are an injection: CONN_FAILED with FAIL_TLS.  To be called from the
+ * callback that tells that line; whatever is sent after the call waits for CONN_SECURED.
  */
 void conn_starttls(struct conn *conn);
 
-/* The silence timeout from now on, ms: time without a received octet while one is awaited. */
+/* The silence timeout from now on, ms: time without an octet either way unless paused; 0: none. */
 void conn_set_silence(struct conn *conn, int64_t silence);
 
 /*

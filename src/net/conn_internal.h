@@ -52,6 +52,7 @@ struct conn {
 	bool octet_mode;
 	bool paused;
 	bool starttls_wanted;
+	bool secured;
 	struct verdict why;
 
 	struct connector *connector;

@@ -5,7 +5,7 @@
 #include "config/config.h"
 #include "net/connect.h"
 #include "net/tls.h"
-#include "net/tls_context.h"
+#include "net/tls_pool.h"
 #include "net/transcript.h"
 
 #include <string.h>
@@ -22,10 +22,10 @@ on_connector(struct connector *connector, enum connector_event event, void *arg)
 		c->tell_connecting = true;
 		break;
 	case CONNECTOR_DONE:
-		c->fd = connector_take(connector, &c->peer);
+		c->fd = connect_take(connector, &c->peer);
 		break;
 	case CONNECTOR_FAILED:
-		conn_fail(c, connector_why(connector));
+		conn_fail(c, connect_why(connector));
 		return;
 	}
 	conn_next_turn(c);
@@ -66,7 +66,7 @@ conn_phase_start(struct conn *c, int64_t budget)
 
 	c->phase = PHASE_CONNECT;
 	c->budget_at = budget > 0 ? clock_mono() + budget : 0;
-	c->connector = connector_new(&settings, on_connector, c);
+	c->connector = connect_new(&settings, on_connector, c);
 	/* The CA certificates may be read while the server is looked for. */
 	if (c->endpoint->tls != TLS_NONE)
 		ask_for_tls(c);
@@ -133,6 +133,11 @@ conn_phase_on_proxy(struct conn *c)
 	send_to_proxy(c, &send);
 	if (result == SOCKS5_FAILED) {
 		fail_proxy(c, &why);
+	} else if (result == SOCKS5_DONE && outbox_len(&c->out) > 0) {
+		/* What was meant for the proxy must not go to the server. */
+		verdict_fail(
+		    &why, FAIL_PROTOCOL, "proxy", "the proxy answered before it was asked");
+		fail_proxy(c, &why);
 	} else if (result == SOCKS5_DONE) {
 		transcript_note(c->transcript, "the proxy connected to %s", c->server);
 		c->octets_in = c->in.len - c->in.off; /* the server's already */
@@ -197,6 +202,7 @@ on_secured(struct conn *c)
 	transcript_note(c->transcript, "%s", str_text(&text));
 	str_clear(&text);
 	c->phase = PHASE_OPEN;
+	c->secured = true;
 	conn_next_turn(c);
 	conn_tell(c, CONN_SECURED);
 }
@@ -234,7 +240,7 @@ on_socket(struct conn *c)
 {
 	char text[ADDRESS_TEXT_SIZE];
 
-	connector_free(&c->connector);
+	connect_free(&c->connector);
 	c->active_at = clock_mono();
 	conn_io_start(c);
 	transcript_note(c->transcript, "connected to %s%s", address_format(&c->peer, true, text),

@@ -28,7 +28,7 @@ struct half {
 	struct lookup *lookup;
 };
 
-/* Owned by whoever called connector_new(). */
+/* Owned by whoever called connect_new(). */
 struct connector {
 	struct connector_settings settings;
 	connector_cb *cb;
@@ -46,16 +46,16 @@ struct connector {
 	struct event *budget_timer;
 	struct event *stagger_timer;
 	struct event *resolution_timer;
-	struct event *failed_event; /* carries a failure out of connector_new() */
+	struct event *failed_event; /* carries a failure out of connect_new() */
 	int fd;                     /* the winner */
 	struct address peer;
 	struct verdict why;
 };
 
-static attempt_cb on_attempt;
+static connect_attempt_cb on_attempt;
 
 struct table *
-connector_winners_new(void)
+connect_winners_new(void)
 {
 	return table_new(WINNERS, free);
 }
@@ -74,9 +74,9 @@ static void
 stop_all(struct connector *c)
 {
 	for (size_t i = 0; i < c->count; i++)
-		attempt_stop(&c->candidates[i]);
-	resolver_withdraw(&c->v6.lookup);
-	resolver_withdraw(&c->v4.lookup);
+		connect_attempt_stop(&c->candidates[i]);
+	resolve_withdraw(&c->v6.lookup);
+	resolve_withdraw(&c->v4.lookup);
 	event_del(c->budget_timer);
 	event_del(c->stagger_timer);
 	event_del(c->resolution_timer);
@@ -109,7 +109,7 @@ list_reasons(const struct connector *c, struct str *s)
 		}
 		if (i > 0)
 			str_append_text(s, "; ");
-		attempt_describe(&c->candidates[i], s);
+		connect_attempt_describe(&c->candidates[i], s);
 	}
 }
 
@@ -120,7 +120,7 @@ fail_connect(struct connector *c)
 	bool local = c->count > 0;
 
 	for (size_t i = 0; i < c->count; i++)
-		local = local && attempt_is_local(&c->candidates[i]);
+		local = local && connect_attempt_is_local(&c->candidates[i]);
 	list_reasons(c, &reasons);
 	verdict_fail(&c->why, local ? FAIL_LOCAL : FAIL_NETWORK, "connect", "%.120s: %s; %s",
 	    c->server, str_text(&reasons),
@@ -174,7 +174,7 @@ finish_done(struct connector *c, struct attempt *winner)
 {
 	struct address *remembered = xmalloc(sizeof *remembered);
 
-	c->fd = attempt_take(winner);
+	c->fd = connect_attempt_take(winner);
 	c->peer = winner->address;
 	*remembered = winner->address;
 	table_put(c->settings.winners, c->server, remembered);
@@ -244,12 +244,12 @@ try_next(struct connector *c)
 
 	while ((a = next_candidate(c)) != NULL) {
 		c->last_family = a->address.any.sa_family;
-		if (attempt_start(
+		if (connect_attempt_start(
 			a, c->settings.base, c->bound ? &c->local : NULL, on_attempt, c)) {
 			arm(c->stagger_timer, CONNECT_STAGGER);
 			return;
 		}
-		attempt_stop(a);
+		connect_attempt_stop(a);
 	}
 	if (!is_trying(c) && !is_resolving(c))
 		fail_connect(c);
@@ -264,7 +264,7 @@ on_attempt(struct attempt *a, void *arg)
 		finish_done(c, a);
 		return;
 	}
-	attempt_stop(a);
+	connect_attempt_stop(a);
 	try_next(c);
 }
 
@@ -305,7 +305,7 @@ add_candidate(struct connector *c, const struct address *address)
 	if (c->count == CANDIDATES)
 		return;
 	c->count++;
-	attempt_init(a, address);
+	connect_attempt_init(a, address);
 	address_set_port(&a->address, c->settings.port);
 }
 
@@ -367,7 +367,7 @@ half_ask(struct connector *c, struct half *h, int family)
 {
 	h->connector = c;
 	h->asked = true;
-	h->lookup = resolver_ask(c->settings.resolver, c->name, family, half_cb, h);
+	h->lookup = resolve_ask(c->settings.resolver, c->name, family, half_cb, h);
 }
 
 /* -- settings --------------------------------------------------------------------------------- */
@@ -426,7 +426,7 @@ make_events(struct connector *c)
 }
 
 struct connector *
-connector_new(const struct connector_settings *settings, connector_cb *cb, void *arg)
+connect_new(const struct connector_settings *settings, connector_cb *cb, void *arg)
 {
 	struct connector *c = xcalloc(1, sizeof *c);
 
@@ -452,7 +452,7 @@ connector_new(const struct connector_settings *settings, connector_cb *cb, void 
 }
 
 void
-connector_free(struct connector **connector)
+connect_free(struct connector **connector)
 {
 	struct connector *c = *connector;
 
@@ -472,7 +472,7 @@ connector_free(struct connector **connector)
 }
 
 int
-connector_take(struct connector *c, struct address *peer)
+connect_take(struct connector *c, struct address *peer)
 {
 	int fd = c->fd;
 
@@ -482,7 +482,7 @@ connector_take(struct connector *c, struct address *peer)
 }
 
 const struct verdict *
-connector_why(const struct connector *c)
+connect_why(const struct connector *c)
 {
 	return &c->why;
 }

@@ -21,8 +21,8 @@ struct connector;
 
 enum connector_event {
 	CONNECTOR_STARTED, /* the name is known, the first attempt follows */
-	CONNECTOR_DONE,    /* connector_take() gives the socket */
-	CONNECTOR_FAILED,  /* connector_why() says why: FAIL_NETWORK, FAIL_CONFIG or FAIL_LOCAL */
+	CONNECTOR_DONE,    /* connect_take() gives the socket */
+	CONNECTOR_FAILED,  /* connect_why() says why: FAIL_NETWORK, FAIL_CONFIG or FAIL_LOCAL */
 };
 
 /* Never runs inside a call of this header.  The connector must not be freed inside. */
@@ -31,7 +31,7 @@ typedef void connector_cb(struct connector *connector, enum connector_event even
 struct connector_settings {
 	struct event_base *base; /* all of these are borrowed until the connector is freed */
 	struct resolver *resolver;
-	struct table *winners; /* struct address by server, of connector_winners_new() */
+	struct table *winners; /* struct address by server, of connect_winners_new() */
 	const char *host;      /* as configured */
 	uint16_t port;
 	enum address_family family;
@@ -39,22 +39,22 @@ struct connector_settings {
 	int64_t budget;   /* ms for everything */
 };
 
-struct connector *connector_new(
+struct connector *connect_new(
     const struct connector_settings *settings, connector_cb *cb, void *arg);
 
 /* Closes what is still being tried.  Sets the pointer to NULL; NULL inside is fine. */
-void connector_free(struct connector **connector);
+void connect_free(struct connector **connector);
 
 /*
  * After CONNECTOR_DONE: the socket (non-blocking, close-on-exec, TCP_NODELAY, SO_KEEPALIVE), now
  * the caller's, and the peer's address.
  */
-int connector_take(struct connector *connector, struct address *peer);
+int connect_take(struct connector *connector, struct address *peer);
 
 /* After CONNECTOR_FAILED; borrowed until the connector is freed. */
-const struct verdict *connector_why(const struct connector *connector);
+const struct verdict *connect_why(const struct connector *connector);
 
 /* What is remembered from one connection to the next, bounded. */
-struct table *connector_winners_new(void);
+struct table *connect_winners_new(void);
 
 #endif

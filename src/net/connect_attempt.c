@@ -9,13 +9,13 @@
 #include <unistd.h>
 
 void
-attempt_init(struct attempt *a, const struct address *address)
+connect_attempt_init(struct attempt *a, const struct address *address)
 {
 	*a = (struct attempt){.address = *address, .fd = -1};
 }
 
 void
-attempt_stop(struct attempt *a)
+connect_attempt_stop(struct attempt *a)
 {
 	if (a->event != NULL)
 		event_free(a->event);
@@ -27,12 +27,12 @@ attempt_stop(struct attempt *a)
 }
 
 int
-attempt_take(struct attempt *a)
+connect_attempt_take(struct attempt *a)
 {
 	int fd = a->fd;
 
 	a->fd = -1;
-	attempt_stop(a);
+	connect_attempt_stop(a);
 	return fd;
 }
 
@@ -83,8 +83,8 @@ bind_local(struct attempt *a, const struct address *local)
 }
 
 bool
-attempt_start(struct attempt *a, struct event_base *base, const struct address *local,
-    attempt_cb *cb, void *arg)
+connect_attempt_start(struct attempt *a, struct event_base *base, const struct address *local,
+    connect_attempt_cb *cb, void *arg)
 {
 	const int on = 1;
 
@@ -118,7 +118,7 @@ reason(const struct attempt *a)
 }
 
 void
-attempt_describe(const struct attempt *a, struct str *text)
+connect_attempt_describe(const struct attempt *a, struct str *text)
 {
 	char address[ADDRESS_TEXT_SIZE];
 
@@ -129,7 +129,7 @@ attempt_describe(const struct attempt *a, struct str *text)
 }
 
 bool
-attempt_is_local(const struct attempt *a)
+connect_attempt_is_local(const struct attempt *a)
 {
 	return a->error == EMFILE || a->error == ENFILE || a->error == ENOBUFS ||
 	       a->error == ENOMEM;

@@ -12,7 +12,7 @@ struct attempt;
 enum attempt_state { ATTEMPT_UNTRIED, ATTEMPT_TRYING, ATTEMPT_FAILED };
 
 /* The attempt is over: a->error is 0 and a->fd is connected, or a->error says why not. */
-typedef void attempt_cb(struct attempt *a, void *arg);
+typedef void connect_attempt_cb(struct attempt *a, void *arg);
 
 struct attempt {
 	struct address address;
@@ -21,29 +21,29 @@ struct attempt {
 	const char *action; /* static: what failed, when it was not connect(2) */
 	int fd;
 	struct event *event;
-	attempt_cb *cb;
+	connect_attempt_cb *cb;
 	void *arg;
 };
 
-void attempt_init(struct attempt *a, const struct address *address);
+void connect_attempt_init(struct attempt *a, const struct address *address);
 
 /*
  * Starts to connect, from the local address when that is not NULL.  False when it failed at once,
  * with a->error.  The callback never runs inside.
  */
-bool attempt_start(struct attempt *a, struct event_base *base, const struct address *local,
-    attempt_cb *cb, void *arg);
+bool connect_attempt_start(struct attempt *a, struct event_base *base, const struct address *local,
+    connect_attempt_cb *cb, void *arg);
 
 /* Closes the socket, whatever became of it; the attempt counts as failed from now on. */
-void attempt_stop(struct attempt *a);
+void connect_attempt_stop(struct attempt *a);
 
 /* Hands the connected socket over. */
-int attempt_take(struct attempt *a);
+int connect_attempt_take(struct attempt *a);
 
 /* "[2001:db8::5]: Connection refused", "192.0.2.1: timed out" while it is under way. */
-void attempt_describe(const struct attempt *a, struct str *text);
+void connect_attempt_describe(const struct attempt *a, struct str *text);
 
 /* True when this machine's own limits failed it. */
-bool attempt_is_local(const struct attempt *a);
+bool connect_attempt_is_local(const struct attempt *a);
 
 #endif

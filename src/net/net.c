@@ -5,7 +5,7 @@
 #include "net/net_internal.h"
 #include "net/resolve.h"
 #include "net/table.h"
-#include "net/tls_context.h"
+#include "net/tls_pool.h"
 #include "net/tls_sessions.h"
 
 #include <event2/event.h>
@@ -83,8 +83,8 @@ net_new(struct event_base *base)
 
 	signal(SIGPIPE, SIG_IGN);
 	n->base = base;
-	n->resolver = resolver_new(base);
-	n->winners = connector_winners_new();
+	n->resolver = resolve_new(base);
+	n->winners = connect_winners_new();
 	n->tls = tls_pool_new(base);
 	n->sessions = tls_sessions_new();
 	TAILQ_INIT(&n->steps);
@@ -107,7 +107,7 @@ net_free(struct net **net)
 	bury_all(n);
 	event_free(n->reaper);
 	event_free(n->step_timer);
-	resolver_free(&n->resolver);
+	resolve_free(&n->resolver);
 	table_free(&n->winners);
 	tls_pool_free(&n->tls);
 	tls_sessions_free(&n->sessions);
@@ -117,7 +117,7 @@ net_free(struct net **net)
 void
 net_forget(struct net *n)
 {
-	resolver_forget(n->resolver);
+	resolve_forget(n->resolver);
 	table_clear(n->winners);
 	tls_pool_forget(n->tls);
 	tls_sessions_forget(n->sessions);

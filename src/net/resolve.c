@@ -34,7 +34,7 @@ struct lookup {
 	TAILQ_ENTRY(lookup) link;
 };
 
-/* Owned by whoever called resolver_new(). */
+/* Owned by whoever called resolve_new(). */
 struct resolver {
 	struct resolve_pool *pool;
 	struct event *answered_event;
@@ -163,7 +163,7 @@ answered_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 struct resolver *
-resolver_new(struct event_base *base)
+resolve_new(struct event_base *base)
 {
 	struct resolver *r = xcalloc(1, sizeof *r);
 
@@ -192,7 +192,7 @@ lookups_free(struct lookup_list *list)
 }
 
 void
-resolver_free(struct resolver **resolver)
+resolve_free(struct resolver **resolver)
 {
 	struct resolver *r = *resolver;
 	struct flight *f;
@@ -213,7 +213,7 @@ resolver_free(struct resolver **resolver)
 }
 
 void
-resolver_forget(struct resolver *r)
+resolve_forget(struct resolver *r)
 {
 	struct flight *f;
 
@@ -250,7 +250,7 @@ flight_new(struct resolver *r, const char *name, int family)
 }
 
 struct lookup *
-resolver_ask(struct resolver *r, const char *name, int family, resolve_cb *cb, void *arg)
+resolve_ask(struct resolver *r, const char *name, int family, resolve_cb *cb, void *arg)
 {
 	const struct resolve_answer *known = recall(r, name, family);
 	struct lookup *l = xcalloc(1, sizeof *l);
@@ -271,7 +271,7 @@ resolver_ask(struct resolver *r, const char *name, int family, resolve_cb *cb, v
 }
 
 void
-resolver_withdraw(struct lookup **lookup)
+resolve_withdraw(struct lookup **lookup)
 {
 	struct lookup *l = *lookup;
 

@@ -33,20 +33,20 @@ struct resolve_answer {
 /* The answer is borrowed for the call, after which the lookup is over. */
 typedef void resolve_cb(const struct resolve_answer *answer, void *arg);
 
-struct resolver *resolver_new(struct event_base *base);
+struct resolver *resolve_new(struct event_base *base);
 
 /* Waits for nothing: a thread that hangs in getaddrinfo(3) is left to itself.  Sets it to NULL. */
-void resolver_free(struct resolver **resolver);
+void resolve_free(struct resolver **resolver);
 
 /* Forgets what was answered; lookups under way answer their callers and are forgotten then. */
-void resolver_forget(struct resolver *resolver);
+void resolve_forget(struct resolver *resolver);
 
 /* Asks for AF_INET or AF_INET6 addresses.  The callback never runs inside. */
-struct lookup *resolver_ask(
+struct lookup *resolve_ask(
     struct resolver *resolver, const char *name, int family, resolve_cb *cb, void *arg);
 
 /* The callback will not run.  Sets the pointer to NULL; NULL inside is fine. */
-void resolver_withdraw(struct lookup **lookup);
+void resolve_withdraw(struct lookup **lookup);
 
 /* Tests put their own functions here; NULL brings getaddrinfo(3) back.  Called in threads. */
 struct resolve_source {

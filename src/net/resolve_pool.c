@@ -52,7 +52,7 @@ question_answer(struct resolve_question *q)
 	struct resolve_answer *a = &q->answer;
 	struct addrinfo *found = NULL;
 
-	a->error = source->get(q->name, NULL, &hints, &found);
+	a->error = q->source->get(q->name, NULL, &hints, &found);
 	a->code = a->error == EAI_SYSTEM ? errno : 0;
 	if (a->error != 0)
 		return;
@@ -62,7 +62,7 @@ question_answer(struct resolve_question *q)
 		    address_from_sockaddr(i->ai_addr, i->ai_addrlen, &a->list[a->count]))
 			a->count++;
 	}
-	source->release(found);
+	q->source->release(found);
 	if (a->count == 0)
 		a->error = EAI_NONAME;
 }
@@ -183,6 +183,7 @@ pool_grow(struct resolve_pool *p)
 void
 resolve_pool_ask(struct resolve_pool *p, struct resolve_question *q)
 {
+	q->source = source;
 	pthread_mutex_lock(&p->mutex);
 	TAILQ_INSERT_TAIL(&p->asked, q, link);
 	p->asked_count++;

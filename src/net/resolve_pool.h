@@ -11,6 +11,7 @@
 struct resolve_question {
 	char *name;
 	int family;
+	const struct resolve_source *source; /* set by resolve_pool_ask() */
 	struct resolve_answer answer;
 	TAILQ_ENTRY(resolve_question) link;
 };

@@ -3,7 +3,7 @@
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "net/address.h"
-#include "net/tls_context.h"
+#include "net/tls_pool.h"
 #include "net/tls_sessions.h"
 #include "net/tls_store.h"
 #include "net/tls_verify.h"
@@ -81,7 +81,7 @@ verify_cb(int good, X509_STORE_CTX *chain)
 	struct tls *t = SSL_get_app_data(ssl);
 
 	if (!good)
-		tls_fault_note(&t->fault, chain);
+		tls_verify_note_fault(&t->fault, chain);
 	return good;
 }
 
@@ -137,7 +137,7 @@ tls_free(struct tls **tls)
 		SSL_shutdown(t->ssl);
 	SSL_free(t->ssl);
 	SSL_SESSION_free(t->early);
-	tls_fault_clear(&t->fault);
+	tls_verify_clear_fault(&t->fault);
 	tls_context_unref(&t->settings.context);
 	free(t->name);
 	free(t->server);

@@ -42,7 +42,7 @@ digest_key(const X509 *x, unsigned char digest[32])
 /* -- faults ----------------------------------------------------------------------------------- */
 
 void
-tls_fault_clear(struct tls_fault *f)
+tls_verify_clear_fault(struct tls_fault *f)
 {
 	X509_free(f->blamed);
 	X509_free(f->leaf);
@@ -58,7 +58,7 @@ x509_ref(X509 *x)
 }
 
 void
-tls_fault_note(struct tls_fault *f, X509_STORE_CTX *chain)
+tls_verify_note_fault(struct tls_fault *f, X509_STORE_CTX *chain)
 {
 	if (f->error != X509_V_OK)
 		return;

@@ -25,10 +25,10 @@ struct tls_fault {
 	struct x509_st *leaf;
 };
 
-void tls_fault_clear(struct tls_fault *fault);
+void tls_verify_clear_fault(struct tls_fault *fault);
 
 /* To be called from OpenSSL's verify callback when that is told of a fault. */
-void tls_fault_note(struct tls_fault *fault, struct x509_store_ctx_st *chain);
+void tls_verify_note_fault(struct tls_fault *fault, struct x509_store_ctx_st *chain);
 
 /* Before the handshake: SNI, and which name or address the certificate must have. */
 bool tls_verify_prepare(

@@ -12,10 +12,9 @@
 #include <string.h>
 #include <sysexits.h>
 
-#define PIECE_SIZE  (32 * 1024)       /* handed over at once when there is as much */
-#define PIECE_DELAY 200000            /* microseconds, else */
-#define WAITING_MAX (4 * 1024 * 1024) /* octets that the disk may be behind */
-#define OCTETS_LINE (64 * 1024)       /* a longer line of a message is cut */
+#define PIECE_SIZE  (32 * 1024) /* handed over at once when there is as much */
+#define PIECE_DELAY 200000      /* microseconds, else */
+#define OCTETS_LINE (64 * 1024) /* a longer line of a message is cut */
 #define STAMP_SIZE  (CLOCK_RFC3339_SIZE + 8)
 
 /* Owned by whoever called transcript_open(). */
@@ -85,7 +84,7 @@ begin_line(struct transcript *t, const char *mark)
 {
 	if (t->file == NULL)
 		return false;
-	if (transcript_file_waiting(t->file) + t->text.len > WAITING_MAX) {
+	if (transcript_file_is_behind(t->file)) {
 		t->dropped++;
 		return false;
 	}

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -36,6 +37,13 @@ struct piece {
 
 /* Whether the trouble was said already.  Loop's thread. */
 static bool complained;
+
+/* Who is told what was written.  Loop's thread. */
+static transcript_file_watch_cb *watch_cb;
+static void *watch_arg;
+
+/* Octets of all files that the workers have not written yet.  Loop's thread. */
+static size_t all_waiting;
 
 /* -- in the worker's thread ------------------------------------------------------------------- */
 
@@ -88,6 +96,8 @@ open_file(struct transcript_file *f)
 	directory = f->error == 0 ? open(path, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
 	if (directory >= 0)
 		f->fd = open_below(directory, f->name);
+	if (f->fd >= 0)
+		flock(f->fd, LOCK_EX | LOCK_NB); /* not everywhere to be had */
 	if (f->error == 0 && f->fd < 0)
 		f->error = errno;
 	if (directory >= 0)
@@ -151,6 +161,9 @@ piece_done(struct job *job)
 	struct piece *p = (struct piece *)((char *)job - offsetof(struct piece, job));
 
 	p->file->waiting -= p->text.len;
+	if (watch_cb != NULL)
+		watch_cb(p->text.len, watch_arg);
+	all_waiting -= p->text.len;
 	if (p->last) {
 		complain(p->file);
 		file_free(p->file);
@@ -170,6 +183,7 @@ submit(struct transcript_file *f, struct str *text, bool last)
 	p->last = last;
 	*text = (struct str)STR_INIT;
 	f->waiting += p->text.len;
+	all_waiting += p->text.len;
 	worker_submit(f->worker, &p->job);
 }
 
@@ -204,8 +218,15 @@ transcript_file_close(struct transcript_file **file)
 	*file = NULL;
 }
 
-size_t
-transcript_file_waiting(const struct transcript_file *f)
+bool
+transcript_file_is_behind(const struct transcript_file *f)
 {
-	return f->waiting;
+	return f->waiting > TRANSCRIPT_BEHIND || all_waiting > 4 * (size_t)TRANSCRIPT_BEHIND;
+}
+
+void
+transcript_file_watch(transcript_file_watch_cb *cb, void *arg)
+{
+	watch_cb = cb;
+	watch_arg = arg;
 }

@@ -125,15 +125,22 @@ class Daemon:
         assert done.returncode == expect, f"exit {done.returncode}: {done.stderr}"
         return done
 
-    def start(self):
+    def _spawn(self, *options):
         with open(self.stderr, "ab") as stderr:
             self.process = subprocess.Popen(
-                [self.binary, "-c", self.config],
+                [self.binary, "-c", self.config, *options],
                 stdin=subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,
                 env=self.environment,
             )
+
+    def start_once(self):
+        """--once in the background: self.process is to be waited for."""
+        self._spawn("--once")
+
+    def start(self):
+        self._spawn()
         wait_for(self._answers, lambda: f"the control socket answers; {self.log()}")
         return self
 

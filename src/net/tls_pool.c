@@ -1,4 +1,4 @@
-#include "net/tls_context.h"
+#include "net/tls_pool.h"
 
 #include "base/log.h"
 #include "base/queue.h"
@@ -389,7 +389,7 @@ tls_pool_ask(struct tls_pool *p, const struct tls_config *config, tls_ready_cb *
 }
 
 void
-tls_request_cancel(struct tls_request **request)
+tls_pool_cancel(struct tls_request **request)
 {
 	struct tls_request *r = *request;
 
@@ -438,7 +438,7 @@ tls_pool_free(struct tls_pool **pool)
 	worker_free(&p->worker);
 	tls_pool_forget(p);
 	while ((r = TAILQ_FIRST(&p->to_tell)) != NULL)
-		tls_request_cancel(&r);
+		tls_pool_cancel(&r);
 	stores_clear(p);
 	event_free(p->tell_event);
 	free(p);

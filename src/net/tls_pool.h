@@ -1,5 +1,5 @@
-#ifndef POSTRIDER_NET_TLS_CONTEXT_H
-#define POSTRIDER_NET_TLS_CONTEXT_H
+#ifndef POSTRIDER_NET_TLS_POOL_H
+#define POSTRIDER_NET_TLS_POOL_H
 
 #include "base/verdict.h"
 
@@ -36,7 +36,7 @@ struct tls_request *tls_pool_ask(
     struct tls_pool *pool, const struct tls_config *config, tls_ready_cb *cb, void *arg);
 
 /* The callback will not run.  Sets the pointer to NULL; NULL inside is fine. */
-void tls_request_cancel(struct tls_request **request);
+void tls_pool_cancel(struct tls_request **request);
 
 void tls_context_unref(struct tls_context **context);
 struct ssl_ctx_st *tls_context_ssl(const struct tls_context *context);
