@@ -252,12 +252,13 @@ on_fetcher_stopped(void *arg)
 static void
 patience_cb(evutil_socket_t fd, short what, void *arg)
 {
+	const struct postriderd *d = arg;
+
 	(void)fd;
 	(void)what;
-	(void)arg;
 	log_warning("not everything ended within shutdown_timeout: what is not stored is fetched "
 		    "again next time");
-	_exit(EX_OK);
+	_exit(d->exit_code);
 }
 
 static void
@@ -284,7 +285,10 @@ signal_cb(evutil_socket_t number, short what, void *arg)
 
 	(void)what;
 	if (number == SIGHUP) {
-		start_reload(d);
+		if (d->options.once)
+			log_info("SIGHUP is ignored: --once reads its configuration once");
+		else
+			start_reload(d);
 		return;
 	}
 	if (d->options.once && !d->stopping)

@@ -261,7 +261,7 @@ read_key(struct reader *reader, const struct scope *scope, const struct key *key
 	}
 	raw = setting != NULL ? reader_raw(setting) : raw_from_preset(key->preset);
 	reader->silent |= setting != NULL && setting != reader_member(scope->own, key->name);
-	if (!convert_value(reader, key, &raw, (char *)dest + key->offset))
+	if (!convert_value(reader, key, &raw, dest != NULL ? (char *)dest + key->offset : NULL))
 		reader_wrong(reader, key, &raw);
 	reader->silent = was_silent;
 }

@@ -153,7 +153,7 @@ once_is_over(const struct fetcher *f)
 	const struct seat *s;
 
 	TAILQ_FOREACH (s, &f->seats, link)
-		if (s->once)
+		if (s->once || maildrop_runs_hooks(s->maildrop))
 			return false;
 	return f->once_cb != NULL;
 }
@@ -243,20 +243,38 @@ on_ended(struct maildrop *maildrop, bool failed, void *arg)
 	next_turn(f);
 }
 
+/* --once ends after them. */
+static void
+on_hooks_done(struct maildrop *maildrop, void *arg)
+{
+	(void)maildrop;
+	next_turn(arg);
+}
+
 static const struct maildrop_owner owner = {
-    .ready = on_ready, .withdrawn = on_withdrawn, .ended = on_ended};
+    .ready = on_ready,
+    .withdrawn = on_withdrawn,
+    .ended = on_ended,
+    .hooks_done = on_hooks_done,
+};
 
 /* -- settings -------------------------------------------------------------------------------- */
 
 static struct seat *
-find_seat(const struct fetcher *f, const char *name)
+find_in(const struct seat_list *list, const char *name)
 {
 	struct seat *s;
 
-	TAILQ_FOREACH (s, &f->seats, link)
+	TAILQ_FOREACH (s, list, link)
 		if (strcmp(maildrop_name(s->maildrop), name) == 0)
 			return s;
 	return NULL;
+}
+
+static struct seat *
+find_seat(const struct fetcher *f, const char *name)
+{
+	return find_in(&f->seats, name);
 }
 
 static struct seat *
@@ -265,6 +283,26 @@ seat_new(struct fetcher *f, const char *name)
 	struct seat *s = xcalloc(1, sizeof *s);
 
 	s->maildrop = maildrop_new(&f->settings, &owner, f, name);
+	return s;
+}
+
+/*
+ * An account's seat, taken from its list.  A retired one comes back: its last session may still be
+ * on the mailbox.
+ */
+static struct seat *
+take_seat(struct fetcher *f, const char *name)
+{
+	struct seat *s = find_in(&f->seats, name);
+
+	if (s != NULL) {
+		TAILQ_REMOVE(&f->seats, s, link);
+		return s;
+	}
+	s = find_in(&f->retired, name);
+	if (s == NULL)
+		return seat_new(f, name);
+	TAILQ_REMOVE(&f->retired, s, link);
 	return s;
 }
 
@@ -277,13 +315,7 @@ fetcher_configure(struct fetcher *f, struct config *config)
 
 	f->config = config_ref(config);
 	for (size_t i = 0; i < config->account_count; i++) {
-		const struct account_config *account = &config->accounts[i];
-
-		s = find_seat(f, account->name);
-		if (s != NULL)
-			TAILQ_REMOVE(&f->seats, s, link);
-		else
-			s = seat_new(f, account->name);
+		s = take_seat(f, config->accounts[i].name);
 		TAILQ_INSERT_TAIL(&before, s, link);
 	}
 	TAILQ_CONCAT(&f->retired, &f->seats, link);

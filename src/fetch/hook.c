@@ -25,6 +25,8 @@ struct hook_call {
 struct hook {
 	struct event_base *base;
 	char *account;
+	hook_idle_cb *idle;
+	void *arg;
 	struct child *child;
 	struct hook_call fetched; /* waits while the child runs */
 	struct hook_call failed;
@@ -84,6 +86,8 @@ on_child(const struct child_result *result, void *arg)
 	h->child = NULL;
 	log_result(h, result);
 	hook_start(h);
+	if (h->child == NULL)
+		h->idle(h->arg);
 }
 
 static void
@@ -115,13 +119,21 @@ hook_start(struct hook *h)
 }
 
 struct hook *
-hook_new(struct event_base *base, const char *account)
+hook_new(struct event_base *base, const char *account, hook_idle_cb *idle, void *arg)
 {
 	struct hook *h = xcalloc(1, sizeof *h);
 
 	h->base = base;
 	h->account = xstrdup(account);
+	h->idle = idle;
+	h->arg = arg;
 	return h;
+}
+
+bool
+hook_is_busy(const struct hook *h)
+{
+	return h->child != NULL;
 }
 
 void

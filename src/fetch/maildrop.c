@@ -21,6 +21,9 @@
 /* The record of an idle account is written this often; of one whose fate changed, at once. */
 enum { SAVE_INTERVAL = 10 * 60 * 1000 };
 
+/* The one try a day of a blocked account, whatever a wall clock that leapt says. */
+enum { BLOCKED_MOST = 24 * 3600 * 1000 };
+
 /* How long the uid of a message that vanished from the server is remembered. */
 #define FORGET_AFTER (INT64_C(90) * 24 * 3600 * 1000)
 
@@ -56,7 +59,9 @@ struct maildrop {
 	enum maildrop_phase phase;
 	bool stopped;
 	bool once;
-	bool again; /* a person asked while a poll was under way */
+	bool again;   /* a person asked while a poll was under way */
+	bool resumed; /* came back after maildrop_stop(): is scheduled anew */
+	bool marking; /* the poll under way answers the adopt */
 	bool blocked;
 	struct event *timer;
 	int64_t next_attempt; /* wall, 0: none */
@@ -74,6 +79,7 @@ struct maildrop {
 };
 
 static void maildrop_settle(struct maildrop *m);
+static void schedule_first_poll(struct maildrop *m);
 
 static double
 random_unit(void)
@@ -212,7 +218,7 @@ note_success(struct maildrop *m, const struct poll_result *result)
 
 	r->last_success = clock_wall();
 	r->failures = 0;
-	r->auth_failures = 0;
+	forgive_auth_failures(m);
 	r->error_time = 0;
 	r->error_kind = FAIL_NONE;
 	r->error_text[0] = '\0';
@@ -278,7 +284,8 @@ schedule_after(struct maildrop *m, const struct poll_result *result)
 		maildrop_block(m, result, next.delay);
 	else
 		m->blocked = false;
-	if (result->more && result->why.kind == FAIL_NONE && !m->once && next.delay < 0)
+	if (result->more && result->why.kind == FAIL_NONE && result->login_delay == 0 && !m->once &&
+	    next.delay < 0)
 		m->again = true;
 	maildrop_arm(m, next.delay);
 }
@@ -292,6 +299,14 @@ run_hooks(struct maildrop *m, const struct poll_result *result)
 }
 
 static void
+on_hooks_done(void *arg)
+{
+	struct maildrop *m = arg;
+
+	m->owner->hooks_done(m, m->owner_arg);
+}
+
+static void
 answer_adopt(struct maildrop *m, const struct verdict *why, size_t marked)
 {
 	struct maildrop_adopt adopt = m->adopt;
@@ -299,6 +314,17 @@ answer_adopt(struct maildrop *m, const struct verdict *why, size_t marked)
 	m->adopt = (struct maildrop_adopt){.wanted = false};
 	if (adopt.cb != NULL)
 		adopt.cb(why, marked, adopt.arg);
+}
+
+static void
+refuse_adopt(struct maildrop *m, const char *reason)
+{
+	struct verdict why;
+
+	if (!m->adopt.wanted)
+		return;
+	verdict_fail(&why, FAIL_LOCAL, "adopt", "%s %s", m->name, reason);
+	answer_adopt(m, &why, 0);
 }
 
 static void
@@ -314,8 +340,11 @@ on_polled(const struct poll_result *result, void *arg)
 		schedule_after(m, result);
 		run_hooks(m, result);
 	}
-	if (m->adopt.wanted && m->adopt.all && m->phase == MAILDROP_POLLING)
+	if (m->marking && result->stopped)
+		refuse_adopt(m, "was stopped before its messages were marked");
+	else if (m->marking)
 		answer_adopt(m, &result->why, result->marked);
+	m->marking = false;
 	poll_free(&m->poll);
 	m->phase = MAILDROP_IDLE;
 	maildrop_settle(m);
@@ -325,6 +354,7 @@ on_polled(const struct poll_result *result, void *arg)
 void
 maildrop_start(struct maildrop *m, const char *id)
 {
+	bool marking = m->adopt.wanted && m->adopt.all;
 	const struct poll_settings settings = {
 	    .base = m->settings.base,
 	    .net = m->settings.net,
@@ -333,12 +363,13 @@ maildrop_start(struct maildrop *m, const char *id)
 	    .mailbox = m->mailbox,
 	    .config = m->config,
 	    .account = m->account,
-	    .purpose = m->adopt.wanted && m->adopt.all ? POLL_MARK_SEEN : POLL_FETCH,
+	    .purpose = marking ? POLL_MARK_SEEN : POLL_FETCH,
 	    .id = id,
 	};
 
 	vault_cancel(&m->probe);
 	m->phase = MAILDROP_POLLING;
+	m->marking = marking;
 	m->poll = poll_new(&settings, on_polled, m);
 }
 
@@ -352,12 +383,9 @@ on_adopted(const struct verdict *why, void *arg)
 	m->phase = MAILDROP_IDLE;
 	if (why->kind != FAIL_NONE) {
 		answer_adopt(m, why, 0);
-	} else if (m->stopped) {
-		struct verdict stopping;
-
-		verdict_fail(&stopping, FAIL_LOCAL, "adopt", "the daemon is stopping");
-		answer_adopt(m, &stopping, 0);
-	} else {
+		if (!m->stopped)
+			schedule_first_poll(m);
+	} else if (!m->stopped) {
 		m->blocked = m->record.auth_failures >= SCHEDULE_AUTH_TRIES;
 		if (!m->adopt.all)
 			answer_adopt(m, why, 0);
@@ -440,7 +468,7 @@ schedule_first_poll(struct maildrop *m)
 		maildrop_disarm(m);
 	} else if (m->record.blocked_until > 0 && wait > 0) {
 		m->blocked = true;
-		maildrop_arm(m, wait);
+		maildrop_arm(m, wait < BLOCKED_MOST ? wait : BLOCKED_MOST);
 	} else {
 		maildrop_arm(m, schedule_first(interval, m->neighbours, random_unit()));
 	}
@@ -463,29 +491,43 @@ on_loaded(const struct verdict *why, const struct mailbox_record *record, void *
 	m->owner->ended(m, false, m->owner_arg);
 }
 
+/* Nothing is to be done for it any more, until it has pop3 again. */
+static void
+maildrop_disable(struct maildrop *m)
+{
+	maildrop_disarm(m);
+	m->again = false;
+	if (m->phase == MAILDROP_WAITING) {
+		m->phase = MAILDROP_IDLE;
+		m->owner->withdrawn(m, m->owner_arg);
+	}
+}
+
 static void
 maildrop_take(struct maildrop *m, struct config *config, const struct account_config *settings)
 {
 	const struct pop3_config *before = m->account != NULL ? m->account->pop3 : NULL;
 	struct config *old = m->config;
-	bool changed;
+	bool changed = m->resumed;
 
+	m->resumed = false;
 	vault_cancel(&m->probe);
 	m->config = config;
 	m->account = settings;
 	take_server_name(m);
 	if (settings->pop3 == NULL) {
-		maildrop_disarm(m);
+		maildrop_disable(m);
 	} else if (m->mailbox == NULL) {
 		take_mailbox(m);
 		m->phase = MAILDROP_LOADING;
 		mailbox_load(m->mailbox, on_loaded, m);
 	} else {
 		take_mailbox(m);
-		changed = maildrop_check_fingerprint(m) || before == NULL ||
-			  !same_polling(before, settings->pop3);
-		if (changed)
+		if (maildrop_check_fingerprint(m) || before == NULL ||
+		    !same_polling(before, settings->pop3)) {
 			forgive_auth_failures(m);
+			changed = true;
+		}
 		if (changed || m->record.error_kind == FAIL_CONFIG)
 			schedule_first_poll(m);
 		probe_secret(m);
@@ -501,6 +543,8 @@ maildrop_configure(struct maildrop *m, struct config *config, const struct accou
 	m->next_config = config_ref(config);
 	m->next_account = settings;
 	m->neighbours = accounts;
+	m->resumed = m->resumed || m->stopped;
+	m->stopped = false;
 	maildrop_settle(m);
 }
 
@@ -516,9 +560,11 @@ maildrop_settle(struct maildrop *m)
 		m->next_config = NULL;
 		maildrop_take(m, config, m->next_account);
 	}
-	if (m->phase == MAILDROP_LOADING || m->stopped || m->account->pop3 == NULL)
+	if (m->phase == MAILDROP_LOADING)
 		return;
-	if (m->adopt.wanted) {
+	if (m->stopped || m->account->pop3 == NULL) {
+		refuse_adopt(m, m->stopped ? "is removed, or the daemon stops" : "has no pop3");
+	} else if (m->adopt.wanted) {
 		if (m->phase == MAILDROP_WAITING)
 			m->owner->withdrawn(m, m->owner_arg);
 		start_adopting(m);
@@ -542,7 +588,7 @@ maildrop_new(const struct fetcher_settings *settings, const struct maildrop_owne
 	m->name = xstrdup(name);
 	m->phase = MAILDROP_IDLE;
 	m->on_server = -1;
-	m->hook = hook_new(settings->base, name);
+	m->hook = hook_new(settings->base, name, on_hooks_done, m);
 	m->timer = event_new(settings->base, -1, 0, timer_cb, m);
 	return m;
 }
@@ -569,8 +615,6 @@ maildrop_free(struct maildrop **maildrop)
 void
 maildrop_stop(struct maildrop *m)
 {
-	struct verdict why;
-
 	if (m->stopped)
 		return;
 	m->stopped = true;
@@ -580,10 +624,7 @@ maildrop_stop(struct maildrop *m)
 		poll_stop(m->poll);
 	else if (m->phase == MAILDROP_WAITING)
 		m->phase = MAILDROP_IDLE;
-	if (m->adopt.wanted && m->phase == MAILDROP_IDLE) {
-		verdict_fail(&why, FAIL_LOCAL, "adopt", "the daemon is stopping");
-		answer_adopt(m, &why, 0);
-	}
+	maildrop_settle(m);
 	if (m->mailbox != NULL && m->phase != MAILDROP_LOADING && m->record.last_attempt > 0)
 		maildrop_save(m);
 }
@@ -593,6 +634,12 @@ maildrop_is_busy(const struct maildrop *m)
 {
 	return m->phase == MAILDROP_LOADING || m->phase == MAILDROP_POLLING ||
 	       m->phase == MAILDROP_ADOPTING;
+}
+
+bool
+maildrop_runs_hooks(const struct maildrop *m)
+{
+	return hook_is_busy(m->hook);
 }
 
 bool

@@ -24,6 +24,9 @@ struct maildrop_owner {
 
 	/* What was under way has ended: a poll (its slot is free), or a call of the store. */
 	void (*ended)(struct maildrop *maildrop, bool failed, void *arg);
+
+	/* maildrop_runs_hooks() is false again. */
+	void (*hooks_done)(struct maildrop *maildrop, void *arg);
 };
 
 struct maildrop *maildrop_new(const struct fetcher_settings *settings,
@@ -34,7 +37,7 @@ void maildrop_free(struct maildrop **maildrop);
 
 /*
  * New settings: taken at once, or when the poll under way has ended.  A reference of config is
- * held.  accounts: how many there are, to spread the first polls.
+ * held.  accounts: how many there are, to spread the first polls.  One that was stopped goes on.
  */
 void maildrop_configure(struct maildrop *maildrop, struct config *config,
     const struct account_config *settings, unsigned accounts);
@@ -44,6 +47,9 @@ void maildrop_stop(struct maildrop *maildrop);
 
 /* A poll or a call of the store is under way, or its callback is due. */
 bool maildrop_is_busy(const struct maildrop *maildrop);
+
+/* Children of on_fetch or on_failure are under way; maildrop_free() kills them. */
+bool maildrop_runs_hooks(const struct maildrop *maildrop);
 bool maildrop_is_stopped(const struct maildrop *maildrop);
 
 /* --once: polls are only made on demand, and no timer is armed. */

@@ -294,7 +294,7 @@ poll_without_uidl(struct poll *p)
 {
 	struct verdict why;
 
-	if (p->settings.purpose == POLL_FETCH && p->pop3->keep == KEEP_NO) {
+	if (p->pop3->keep == KEEP_NO) {
 		mailbox_match_by_number(p->settings.mailbox, p->listing, on_matched, p);
 		return;
 	}
@@ -314,17 +314,16 @@ on_listed(struct listing *listing, bool by_uid, void *arg)
 
 	p->listing = listing;
 	p->by_uid = by_uid;
-	p->result.login_delay = pop3_session_login_delay(p->session);
 	if (listing_beyond(listing) > 0)
 		log_warning("account=%s session=%s the server lists more than %d messages: the "
 			    "others wait until these are gone",
 		    poll_account(p), p->id, LISTING_MAX);
 	p->pending++;
-	if (!by_uid && listing_count(listing) > 0) {
-		poll_without_uidl(p);
-	} else if (p->settings.purpose == POLL_MARK_SEEN) {
+	if (p->settings.purpose == POLL_MARK_SEEN) {
 		p->result.marked = listing_count(listing);
 		mailbox_mark_seen(p->settings.mailbox, listing, on_marked, p);
+	} else if (!by_uid && listing_count(listing) > 0) {
+		poll_without_uidl(p);
 	} else {
 		mailbox_match(p->settings.mailbox, listing, keep, on_matched, p);
 	}
@@ -436,6 +435,15 @@ judge_session(struct poll *p, const struct verdict *why)
 		    p->refused_text);
 }
 
+/* STAT may have counted fewer messages than were listed. */
+static int64_t
+count_left(const struct poll *p)
+{
+	uint64_t count = pop3_session_message_count(p->session);
+
+	return count > p->row_count ? (int64_t)(count - p->row_count) : 0;
+}
+
 static void
 on_closed(const struct verdict *why, bool quit_ok, void *arg)
 {
@@ -443,6 +451,7 @@ on_closed(const struct verdict *why, bool quit_ok, void *arg)
 
 	p->session_closed = true;
 	p->quit_ok = quit_ok;
+	p->result.login_delay = pop3_session_login_delay(p->session);
 	judge_session(p, why);
 	if (p->message_open) {
 		batch_abort(p->batch);
@@ -451,8 +460,7 @@ on_closed(const struct verdict *why, bool quit_ok, void *arg)
 	poll_commit(p);
 	if (quit_ok) {
 		p->result.deleted = p->row_count;
-		p->result.on_server =
-		    (int64_t)(pop3_session_message_count(p->session) - p->row_count);
+		p->result.on_server = count_left(p);
 		p->result.more = plan_may_be_window(p->result.fetched);
 	}
 	if (quit_ok && p->row_count > 0) {

@@ -6,6 +6,7 @@
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "net/conn.h"
+#include "net/tls_binding.h"
 #include "net/transcript.h"
 #include "proto/sasl.h"
 #include "proto/sasl_client.h"
@@ -26,6 +27,7 @@ struct pop3_login {
 	enum auth_mechanism mechanism;
 	enum login_awaits awaits;
 	struct sasl_client *sasl;
+	struct tls_binding binding;
 	struct deriver_request *derivation; /* SCRAM's salted password is being computed */
 	struct str initial; /* a response that waits for the first, empty challenge */
 	bool has_initial;
@@ -40,6 +42,7 @@ pop3_login_new(const struct pop3_login_settings *settings)
 	l->settings = *settings;
 	snprintf(l->server, sizeof l->server, "%s:%u", settings->endpoint->host,
 	    settings->endpoint->port);
+	tls_binding_read(conn_ssl(settings->conn), &l->binding);
 	return l;
 }
 
@@ -174,6 +177,7 @@ send_apop(struct pop3_login *l, struct verdict *why)
 	    !sasl_apop_digest(timestamp, len, secret_text(secret), secret_len(secret), digest))
 		return login_fail(why, FAIL_CONFIG, "apop", l->server,
 		    "APOP is not possible here; name another mechanism in auth");
+	transcript_hide(l->settings.transcript, digest, strlen(digest));
 	str_appendf(&line, "APOP %s %s", l->settings.endpoint->user, digest);
 	str_appendf(&shown, "APOP %s ****", l->settings.endpoint->user);
 	conn_send_secret(l->settings.conn, str_text(&line), str_text(&shown));
@@ -269,6 +273,28 @@ send_auth(struct pop3_login *l, const char *name)
 	l->has_initial = false;
 }
 
+/*
+ * A mechanism that does not bind says that it could have (RFC 5802 section 6, "y"), unless it was
+ * the configuration that passed over one that the server offers.
+ */
+static enum sasl_binding
+binding_to_give(const struct pop3_login *l)
+{
+	bool offered = (l->settings.capabilities->sasl & 1u << AUTH_SCRAM_SHA_256_PLUS) != 0;
+
+	if (offered && (sasl_mechanism_traits(l->mechanism) & SASL_TRAIT_BINDING) == 0)
+		return SASL_BINDING_NONE;
+	switch (l->binding.kind) {
+	case TLS_BINDING_UNIQUE:
+		return SASL_BINDING_TLS_UNIQUE;
+	case TLS_BINDING_EXPORTER:
+		return SASL_BINDING_TLS_EXPORTER;
+	case TLS_BINDING_NONE:
+		break;
+	}
+	return SASL_BINDING_NONE;
+}
+
 static enum pop3_login_step
 start_sasl(struct pop3_login *l, struct verdict *why)
 {
@@ -279,8 +305,12 @@ start_sasl(struct pop3_login *l, struct verdict *why)
 	    .service = "pop",
 	    .host = l->settings.endpoint->host,
 	    .port = l->settings.endpoint->port,
+	    .binding = binding_to_give(l),
+	    .binding_data = l->binding.data,
+	    .binding_len = l->binding.len,
 	};
 
+	transcript_hide_challenges(l->settings.transcript, "+ ");
 	l->sasl = sasl_client_new(&settings, why);
 	if (l->sasl == NULL)
 		return POP3_LOGIN_FAILED;
@@ -337,6 +367,7 @@ pop3_login_start(struct pop3_login *l, struct verdict *why)
 	sasl_terms_init(&terms, endpoint, conn_is_secured(conn), conn_is_loopback(conn));
 	terms.offered = offered_mechanisms(l);
 	terms.can_derive = l->settings.deriver != NULL;
+	terms.can_bind = l->binding.kind != TLS_BINDING_NONE;
 	terms.has_certificate = endpoint->tls_config.cert != NULL && conn_is_secured(conn);
 	if (!sasl_choose(&terms, &l->mechanism, why))
 		return POP3_LOGIN_FAILED;

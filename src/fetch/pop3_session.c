@@ -22,6 +22,7 @@ struct pop3_state_row {
 	int64_t silence;
 	void (*enter)(struct pop3_session *s);
 	enum pop3_state (*line)(struct pop3_session *s, const char *line);
+	bool many; /* lines of one answer, up to "." */
 };
 
 static const struct pop3_state_row states[POP3_STATE_COUNT];
@@ -93,7 +94,8 @@ pop3_finish(struct pop3_session *s)
 void
 pop3_set_state(struct pop3_session *s, enum pop3_state state)
 {
-	if (state == s->state)
+	/* CLOSED is final: a handler may have failed the session before it returned another state. */
+	if (state == s->state || s->state == POP3_CLOSED)
 		return;
 	s->state = state;
 	if (states[state].silence > 0 && s->conn != NULL)
@@ -104,24 +106,24 @@ pop3_set_state(struct pop3_session *s, enum pop3_state state)
 
 /* The order of the rows is the order of enum pop3_state. */
 static const struct pop3_state_row states[POP3_STATE_COUNT] = {
-    [POP3_RESOLVING] = {"resolving", 0, NULL, NULL},
-    [POP3_CONNECTING] = {"connecting", 0, NULL, NULL},
-    [POP3_HANDSHAKE] = {"handshake", SILENCE_SHORT, NULL, NULL},
-    [POP3_GREETING] = {"connecting", SILENCE_SHORT, NULL, pop3_on_greeting},
-    [POP3_CAPA] = {"connecting", SILENCE_SHORT, pop3_enter_capa, pop3_on_capa},
-    [POP3_CAPA_ITEM] = {"connecting", SILENCE_SHORT, NULL, pop3_on_capa_item},
-    [POP3_STLS] = {"handshake", SILENCE_SHORT, pop3_enter_stls, pop3_on_stls},
-    [POP3_STLS_HANDSHAKE] = {"handshake", SILENCE_SHORT, NULL, NULL},
-    [POP3_LOGIN] = {"authenticating", SILENCE_LONG, pop3_enter_login, pop3_on_login},
-    [POP3_STAT] = {"listing", SILENCE_LONG, pop3_enter_stat, pop3_on_stat},
-    [POP3_UIDL] = {"listing", SILENCE_LONG, pop3_enter_uidl, pop3_on_uidl},
-    [POP3_UIDL_ITEM] = {"listing", SILENCE_SHORT, NULL, pop3_on_uidl_item},
-    [POP3_LIST] = {"listing", SILENCE_LONG, pop3_enter_list, pop3_on_list},
-    [POP3_LIST_ITEM] = {"listing", SILENCE_SHORT, NULL, pop3_on_list_item},
-    [POP3_TRANSFER] = {"fetching", 0, NULL, pop3_on_transfer},
-    [POP3_BODY] = {"fetching", SILENCE_SHORT, pop3_enter_body, NULL},
-    [POP3_QUIT] = {"fetching", SILENCE_LONG, pop3_enter_quit, pop3_on_quit},
-    [POP3_CLOSED] = {"fetching", 0, NULL, NULL},
+    [POP3_RESOLVING] = {"resolving", 0, NULL, NULL, false},
+    [POP3_CONNECTING] = {"connecting", 0, NULL, NULL, false},
+    [POP3_HANDSHAKE] = {"handshake", SILENCE_SHORT, NULL, NULL, false},
+    [POP3_GREETING] = {"connecting", SILENCE_SHORT, NULL, pop3_on_greeting, false},
+    [POP3_CAPA] = {"connecting", SILENCE_SHORT, pop3_enter_capa, pop3_on_capa, false},
+    [POP3_CAPA_ITEM] = {"connecting", SILENCE_SHORT, NULL, pop3_on_capa_item, true},
+    [POP3_STLS] = {"handshake", SILENCE_SHORT, pop3_enter_stls, pop3_on_stls, false},
+    [POP3_STLS_HANDSHAKE] = {"handshake", SILENCE_SHORT, NULL, NULL, false},
+    [POP3_LOGIN] = {"authenticating", SILENCE_LONG, pop3_enter_login, pop3_on_login, false},
+    [POP3_STAT] = {"listing", SILENCE_LONG, pop3_enter_stat, pop3_on_stat, false},
+    [POP3_UIDL] = {"listing", SILENCE_LONG, pop3_enter_uidl, pop3_on_uidl, false},
+    [POP3_UIDL_ITEM] = {"listing", SILENCE_SHORT, NULL, pop3_on_uidl_item, true},
+    [POP3_LIST] = {"listing", SILENCE_LONG, pop3_enter_list, pop3_on_list, false},
+    [POP3_LIST_ITEM] = {"listing", SILENCE_SHORT, NULL, pop3_on_list_item, true},
+    [POP3_TRANSFER] = {"fetching", 0, NULL, pop3_on_transfer, false},
+    [POP3_BODY] = {"fetching", SILENCE_SHORT, pop3_enter_body, NULL, false},
+    [POP3_QUIT] = {"fetching", SILENCE_LONG, pop3_enter_quit, pop3_on_quit, false},
+    [POP3_CLOSED] = {"fetching", 0, NULL, NULL, false},
 };
 
 /* -- events of the connection ---------------------------------------------------------------- */
@@ -129,8 +131,10 @@ static const struct pop3_state_row states[POP3_STATE_COUNT] = {
 static void
 on_line(struct pop3_session *s, const struct conn_info *info)
 {
-	conn_progress(s->conn);
-	if (states[s->state].line == NULL)
+	/* A line of a listing completes nothing: a server could send one a minute for ever. */
+	if (!states[s->state].many || strcmp(info->data, ".") == 0)
+		conn_progress(s->conn);
+	if (states[s->state].line == NULL || memchr(info->data, '\0', info->len) != NULL)
 		pop3_set_state(s, pop3_garbage(s, states[s->state].name, info->data));
 	else
 		pop3_set_state(s, states[s->state].line(s, info->data));
@@ -184,7 +188,7 @@ on_conn(struct conn *conn, enum conn_event event, const struct conn_info *info, 
 	s->dispatching = false;
 	if (s->quit_wanted && s->state == POP3_TRANSFER)
 		pop3_set_state(s, POP3_QUIT);
-	if (s->state == POP3_CLOSED)
+	if (s->state == POP3_CLOSED && s->failing == NULL)
 		pop3_finish(s); /* may free the session: nothing of it is touched after this */
 	return used;
 }

@@ -18,6 +18,8 @@ pop3_fill_window(struct pop3_session *s)
 {
 	uint32_t number;
 
+	if (s->conn == NULL)
+		return; /* the owner has failed the session */
 	while (pop3_window_has_room(s->window) && pop3_window_next_delete(s->window, &number))
 		conn_sendf(s->conn, "DELE %" PRIu32, number);
 	while (pop3_window_has_room(s->window) && s->handler->next(&number, s->arg)) {

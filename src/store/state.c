@@ -380,13 +380,13 @@ state_keep(struct state *s)
 	run_literal(s, "RELEASE job", &ignored);
 }
 
-void
+bool
 state_undo(struct state *s)
 {
 	struct verdict ignored = VERDICT_OK;
 
-	if (state_in_transaction(s) && run_literal(s, "ROLLBACK TO job", &ignored))
-		run_literal(s, "RELEASE job", &ignored);
+	return state_in_transaction(s) && run_literal(s, "ROLLBACK TO job", &ignored) &&
+	       run_literal(s, "RELEASE job", &ignored);
 }
 
 bool

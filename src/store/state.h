@@ -34,7 +34,7 @@ bool state_commit(struct state *state, struct verdict *why);
 void state_rollback(struct state *state);
 bool state_mark(struct state *state, struct verdict *why);
 void state_keep(struct state *state);
-void state_undo(struct state *state);
+bool state_undo(struct state *state); /* false: the whole transaction must be rolled back */
 
 /* False when SQLite has dropped the whole transaction for an error (full disk, I/O error). */
 bool state_in_transaction(const struct state *state);

@@ -39,10 +39,10 @@ run_one(struct state *state, struct state_job *job, struct verdict *why)
 	}
 	if (job->why.kind == FAIL_NONE)
 		state_fault(state, &job->why);
-	if (!state_in_transaction(state))
-		*why = job->why;
-	state_undo(state);
-	return state_in_transaction(state);
+	if (state_undo(state))
+		return true;
+	*why = job->why;
+	return false;
 }
 
 /* False when the whole transaction is lost, with the reason. */
