@@ -1,24 +1,24 @@
 #include "fetch/fetcher.h"
 
-#include "base/log.h"
 #include "base/queue.h"
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "fetch/maildrop.h"
+#include "net/slots.h"
 
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* A maildrop and its place in the queue for slots. */
+/* A maildrop and its slot. */
 struct seat {
+	struct slot slot; /* first, for seat_of_slot() */
+	struct fetcher *fetcher;
 	struct maildrop *maildrop;
-	bool waiting;                 /* in the queue */
-	bool running;                 /* holds a slot */
-	bool once;                    /* its --once poll has not ended yet */
-	TAILQ_ENTRY(seat) link;       /* seats, in the order of the configuration; or retired */
-	TAILQ_ENTRY(seat) queue_link; /* while waiting */
+	bool wants;             /* asked for a slot again while it holds one */
+	bool once;              /* its --once poll has not ended yet */
+	TAILQ_ENTRY(seat) link; /* seats, in the order of the configuration; or retired */
 };
 
 TAILQ_HEAD(seat_list, seat);
@@ -29,11 +29,9 @@ struct fetcher {
 	struct config *config; /* our reference; NULL before the first fetcher_configure() */
 	struct seat_list seats;
 	struct seat_list retired; /* removed, with a poll still under way */
-	struct seat_list queue;
-	unsigned running;
-	unsigned running_failing;
+	struct slots *slots;
 	unsigned long last_id;
-	struct event *turn; /* grants slots and frees the retired, outside everybody's callbacks */
+	struct event *turn; /* frees the retired and tells of the end, outside all callbacks */
 
 	bool stopping;
 	fetcher_stopped_cb *stopped_cb;
@@ -43,77 +41,20 @@ struct fetcher {
 	size_t once_failed;
 };
 
-/* -- slots ----------------------------------------------------------------------------------- */
-
-static unsigned
-running_on_host(const struct fetcher *f, const char *host)
+static struct seat *
+seat_of_slot(struct slot *slot)
 {
-	const struct seat *s;
-	unsigned n = 0;
-
-	TAILQ_FOREACH (s, &f->seats, link)
-		n += s->running && strcasecmp(maildrop_host(s->maildrop), host) == 0;
-	TAILQ_FOREACH (s, &f->retired, link)
-		n += s->running && strcasecmp(maildrop_host(s->maildrop), host) == 0;
-	return n;
-}
-
-/* Accounts that failed last time share half of the slots, so that the others have the rest. */
-static bool
-may_start(const struct fetcher *f, const struct seat *s)
-{
-	unsigned for_failing = f->config->sessions > 1 ? f->config->sessions / 2 : 1;
-
-	if (f->running >= f->config->sessions)
-		return false;
-	if (maildrop_is_failing(s->maildrop) && f->running_failing >= for_failing)
-		return false;
-	return running_on_host(f, maildrop_host(s->maildrop)) < f->config->sessions_per_host;
+	return (struct seat *)slot; /* its first member */
 }
 
 static void
-leave_queue(struct fetcher *f, struct seat *s)
+on_granted(struct slot *slot)
 {
-	if (!s->waiting)
-		return;
-	s->waiting = false;
-	TAILQ_REMOVE(&f->queue, s, queue_link);
-}
-
-static void
-count_running(struct fetcher *f)
-{
-	const struct seat *s;
-
-	f->running = f->running_failing = 0;
-	TAILQ_FOREACH (s, &f->seats, link)
-		if (s->running) {
-			f->running++;
-			f->running_failing += maildrop_is_failing(s->maildrop);
-		}
-	TAILQ_FOREACH (s, &f->retired, link)
-		f->running += s->running;
-}
-
-static void
-grant_slots(struct fetcher *f)
-{
-	struct seat *s, *next;
+	struct seat *s = seat_of_slot(slot);
 	char id[16];
 
-	count_running(f);
-	TAILQ_FOREACH_SAFE (s, &f->queue, queue_link, next) {
-		if (f->running >= f->config->sessions)
-			return;
-		if (!may_start(f, s))
-			continue;
-		leave_queue(f, s);
-		s->running = true;
-		f->running++;
-		f->running_failing += maildrop_is_failing(s->maildrop);
-		snprintf(id, sizeof id, "%06lu", ++f->last_id);
-		maildrop_start(s->maildrop, id);
-	}
+	snprintf(id, sizeof id, "%06lu", ++s->fetcher->last_id);
+	maildrop_start(s->maildrop, id);
 }
 
 static void
@@ -166,9 +107,7 @@ turn_cb(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	sweep_retired(f);
-	if (!f->stopping) {
-		grant_slots(f);
-	} else if (f->stopped_cb != NULL && !any_busy(f)) {
+	if (f->stopping && f->stopped_cb != NULL && !any_busy(f)) {
 		fetcher_stopped_cb *cb = f->stopped_cb;
 
 		f->stopped_cb = NULL;
@@ -206,24 +145,36 @@ seat_of(struct fetcher *f, const struct maildrop *maildrop)
 }
 
 static void
+want_slot(struct seat *s, bool urgent)
+{
+	slots_want(s->fetcher->slots, &s->slot, maildrop_host(s->maildrop),
+	    maildrop_is_failing(s->maildrop), urgent);
+}
+
+static void
 on_ready(struct maildrop *maildrop, bool urgent, void *arg)
 {
 	struct fetcher *f = arg;
 	struct seat *s = seat_of(f, maildrop);
 
-	leave_queue(f, s);
-	s->waiting = true;
-	if (urgent)
-		TAILQ_INSERT_HEAD(&f->queue, s, queue_link);
+	if (slot_is_held(&s->slot))
+		s->wants = true;
 	else
-		TAILQ_INSERT_TAIL(&f->queue, s, queue_link);
-	next_turn(f);
+		want_slot(s, urgent);
+}
+
+static void
+leave_queue(struct seat *s)
+{
+	s->wants = false;
+	if (slot_is_waiting(&s->slot))
+		slots_leave(s->fetcher->slots, &s->slot);
 }
 
 static void
 on_withdrawn(struct maildrop *maildrop, void *arg)
 {
-	leave_queue(arg, seat_of(arg, maildrop));
+	leave_queue(seat_of(arg, maildrop));
 }
 
 /* A maildrop that wants to go on at once (more mail, a person) has asked for a slot again. */
@@ -232,14 +183,17 @@ on_ended(struct maildrop *maildrop, bool failed, void *arg)
 {
 	struct fetcher *f = arg;
 	struct seat *s = seat_of(f, maildrop);
-	bool was_running = s->running;
+	bool was_held = slot_is_held(&s->slot);
 
-	s->running = false;
-	f->running -= was_running;
-	if (was_running && s->once && !s->waiting) {
+	if (was_held)
+		slots_leave(f->slots, &s->slot);
+	if (was_held && s->once && !s->wants) {
 		s->once = false;
 		f->once_failed += failed;
 	}
+	if (was_held && s->wants)
+		want_slot(s, true);
+	s->wants = false;
 	next_turn(f);
 }
 
@@ -282,6 +236,8 @@ seat_new(struct fetcher *f, const char *name)
 {
 	struct seat *s = xcalloc(1, sizeof *s);
 
+	slot_init(&s->slot, on_granted);
+	s->fetcher = f;
 	s->maildrop = maildrop_new(&f->settings, &owner, f, name);
 	return s;
 }
@@ -314,6 +270,7 @@ fetcher_configure(struct fetcher *f, struct config *config)
 	struct seat *s;
 
 	f->config = config_ref(config);
+	slots_configure(f->slots, config->sessions, config->sessions_per_host);
 	for (size_t i = 0; i < config->account_count; i++) {
 		s = take_seat(f, config->accounts[i].name);
 		TAILQ_INSERT_TAIL(&before, s, link);
@@ -321,7 +278,7 @@ fetcher_configure(struct fetcher *f, struct config *config)
 	TAILQ_CONCAT(&f->retired, &f->seats, link);
 	TAILQ_CONCAT(&f->seats, &before, link);
 	TAILQ_FOREACH (s, &f->retired, link) {
-		leave_queue(f, s);
+		leave_queue(s);
 		maildrop_stop(s->maildrop);
 	}
 	for (size_t i = 0; i < config->account_count; i++) {
@@ -380,10 +337,10 @@ fetcher_stop(struct fetcher *f, fetcher_stopped_cb *cb, void *arg)
 	f->stopping = true;
 	f->stopped_cb = cb;
 	f->stopped_arg = arg;
-	while ((s = TAILQ_FIRST(&f->queue)) != NULL)
-		leave_queue(f, s);
-	TAILQ_FOREACH (s, &f->seats, link)
+	TAILQ_FOREACH (s, &f->seats, link) {
+		leave_queue(s);
 		maildrop_stop(s->maildrop);
+	}
 	next_turn(f);
 }
 
@@ -397,7 +354,7 @@ fetcher_new(const struct fetcher_settings *settings)
 	f->settings = *settings;
 	TAILQ_INIT(&f->seats);
 	TAILQ_INIT(&f->retired);
-	TAILQ_INIT(&f->queue);
+	f->slots = slots_new(settings->base);
 	f->turn = event_new(settings->base, -1, 0, turn_cb, f);
 	return f;
 }
@@ -415,6 +372,7 @@ fetcher_free(struct fetcher **fetcher)
 		TAILQ_REMOVE(&f->seats, s, link);
 		seat_free(s);
 	}
+	slots_free(&f->slots);
 	event_free(f->turn);
 	config_unref(&f->config);
 	free(f);
@@ -441,7 +399,7 @@ fetcher_view(const struct fetcher *f, size_t index, struct fetcher_view *view)
 bool
 fetcher_is_busy(const struct fetcher *f)
 {
-	return f->running > 0;
+	return slots_held(f->slots) > 0;
 }
 
 size_t

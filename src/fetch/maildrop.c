@@ -1,12 +1,10 @@
-#include "fetch/maildrop.h"
+#include "fetch/maildrop_internal.h"
 
 #include "auth/vault.h"
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/secret.h"
 #include "base/xalloc.h"
 #include "config/config.h"
-#include "fetch/fingerprint.h"
 #include "fetch/hook.h"
 #include "fetch/poll.h"
 #include "fetch/schedule.h"
@@ -14,75 +12,11 @@
 
 #include <event2/event.h>
 #include <openssl/rand.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* The record of an idle account is written this often; of one whose fate changed, at once. */
-enum { SAVE_INTERVAL = 10 * 60 * 1000 };
-
-/* The one try a day of a blocked account, whatever a wall clock that leapt says. */
-enum { BLOCKED_MOST = 24 * 3600 * 1000 };
-
-/* How long the uid of a message that vanished from the server is remembered. */
-#define FORGET_AFTER (INT64_C(90) * 24 * 3600 * 1000)
-
-enum maildrop_phase {
-	MAILDROP_LOADING, /* the record is read from the state database */
-	MAILDROP_IDLE,
-	MAILDROP_WAITING, /* for a slot */
-	MAILDROP_POLLING,
-	MAILDROP_ADOPTING, /* the Maildir is being accepted */
-};
-
-struct maildrop_adopt {
-	bool wanted;
-	bool all;
-	fetcher_adopt_cb *cb;
-	void *arg;
-};
-
-/* One owner: the fetcher.  A maildrop is the POP3 word for a user's mailbox on the server. */
-struct maildrop {
-	struct fetcher_settings settings;
-	const struct maildrop_owner *owner;
-	void *owner_arg;
-	char *name;
-	char *server; /* "host:port"; NULL without pop3 */
-
-	struct config *config; /* our reference; NULL before the first maildrop_configure() */
-	const struct account_config *account;
-	struct config *next_config; /* to be taken when the poll under way has ended */
-	const struct account_config *next_account;
-	unsigned neighbours;
-
-	enum maildrop_phase phase;
-	bool stopped;
-	bool once;
-	bool again;   /* a person asked while a poll was under way */
-	bool resumed; /* came back after maildrop_stop(): is scheduled anew */
-	bool marking; /* the poll under way answers the adopt */
-	bool blocked;
-	struct event *timer;
-	int64_t next_attempt; /* wall, 0: none */
-
-	struct mailbox *mailbox;
-	struct mailbox_record record;
-	int64_t saved_at; /* mono */
-	struct poll *poll;
-	struct hook *hook;
-	int64_t on_server;
-	uint64_t skipped_large;
-	unsigned long refused_generation;
-	struct vault_request *probe; /* has a blocked account's secret changed? */
-	struct maildrop_adopt adopt;
-};
-
-static void maildrop_settle(struct maildrop *m);
-static void schedule_first_poll(struct maildrop *m);
-
-static double
-random_unit(void)
+double
+maildrop_random(void)
 {
 	uint32_t n = 0;
 
@@ -93,14 +27,14 @@ random_unit(void)
 
 /* -- the timer and the slot ------------------------------------------------------------------ */
 
-static void
+void
 maildrop_disarm(struct maildrop *m)
 {
 	event_del(m->timer);
 	m->next_attempt = 0;
 }
 
-static void
+void
 maildrop_arm(struct maildrop *m, int64_t delay)
 {
 	struct timeval tv = {delay / 1000, delay % 1000 * 1000};
@@ -113,7 +47,7 @@ maildrop_arm(struct maildrop *m, int64_t delay)
 	event_add(m->timer, &tv);
 }
 
-static void
+void
 maildrop_want_slot(struct maildrop *m, bool urgent)
 {
 	maildrop_disarm(m);
@@ -130,164 +64,6 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (m->phase == MAILDROP_IDLE && !m->stopped)
 		maildrop_want_slot(m, false);
-}
-
-/* -- what is remembered ---------------------------------------------------------------------- */
-
-static void
-maildrop_save(struct maildrop *m)
-{
-	m->saved_at = clock_mono();
-	mailbox_save(m->mailbox, &m->record, NULL, NULL);
-}
-
-static void
-forgive_auth_failures(struct maildrop *m)
-{
-	m->blocked = false;
-	m->record.auth_failures = 0;
-	m->record.blocked_until = 0;
-}
-
-/* A secret read by a command, a file or a token helper may have changed without a reload. */
-static void
-on_probe(struct secret *secret, const struct verdict *why, void *arg)
-{
-	struct maildrop *m = arg;
-	unsigned long generation;
-
-	(void)why;
-	m->probe = NULL;
-	secret_unref(&secret);
-	generation = vault_generation(m->settings.vault, &m->account->pop3->endpoint.secret);
-	if (generation == 0 || generation == m->refused_generation || !m->blocked)
-		return;
-	log_info("account=%s the secret has changed: trying again", m->name);
-	forgive_auth_failures(m);
-	if (m->phase == MAILDROP_IDLE && !m->stopped)
-		maildrop_arm(m, 0);
-}
-
-static void
-probe_secret(struct maildrop *m)
-{
-	const struct secret_source *source = &m->account->pop3->endpoint.secret;
-
-	if (!m->blocked || m->record.auth_failures == 0 || m->refused_generation == 0 ||
-	    m->probe != NULL || source->kind == SECRET_NONE)
-		return;
-	m->probe = vault_get(m->settings.vault, source, on_probe, m);
-}
-
-/* A fingerprint of other settings: what was refused then says nothing about now. */
-static bool
-maildrop_check_fingerprint(struct maildrop *m)
-{
-	char now[FINGERPRINT_SIZE];
-
-	fingerprint_account(m->config, m->account, now);
-	if (strcmp(now, m->record.fingerprint) == 0)
-		return false;
-	snprintf(m->record.fingerprint, sizeof m->record.fingerprint, "%s", now);
-	forgive_auth_failures(m);
-	return true;
-}
-
-/* -- a poll's outcome ------------------------------------------------------------------------ */
-
-static void
-note_failure(struct maildrop *m, const struct verdict *why)
-{
-	struct mailbox_record *r = &m->record;
-
-	r->failures++;
-	if (why->kind == FAIL_AUTH) {
-		r->auth_failures++;
-		m->refused_generation =
-		    vault_generation(m->settings.vault, &m->account->pop3->endpoint.secret);
-	}
-	r->error_time = clock_wall();
-	r->error_kind = why->kind;
-	snprintf(r->error_text, sizeof r->error_text, "%s", why->text);
-}
-
-static void
-note_success(struct maildrop *m, const struct poll_result *result)
-{
-	struct mailbox_record *r = &m->record;
-
-	r->last_success = clock_wall();
-	r->failures = 0;
-	forgive_auth_failures(m);
-	r->error_time = 0;
-	r->error_kind = FAIL_NONE;
-	r->error_text[0] = '\0';
-	m->on_server = result->on_server;
-	m->skipped_large = result->skipped_large;
-	if (result->skipped_large > 0)
-		log_warning(
-		    "account=%s %llu messages are larger than max_size and stay on the server",
-		    m->name, (unsigned long long)result->skipped_large);
-}
-
-static void
-note_result(struct maildrop *m, const struct poll_result *result)
-{
-	bool failed = result->why.kind != FAIL_NONE;
-	bool changed = failed || m->record.failures > 0 || result->fetched > 0;
-
-	m->record.last_attempt = poll_since(m->poll);
-	m->record.fetched += result->fetched;
-	m->record.fetched_octets += result->fetched_octets;
-	if (result->stopped) {
-		maildrop_save(m);
-		return;
-	}
-	m->on_server = -1;
-	if (failed)
-		note_failure(m, &result->why);
-	else
-		note_success(m, result);
-	if (changed || clock_mono() - m->saved_at >= SAVE_INTERVAL)
-		maildrop_save(m);
-}
-
-static void
-maildrop_block(struct maildrop *m, const struct poll_result *result, int64_t delay)
-{
-	bool for_auth = result->why.kind == FAIL_AUTH;
-
-	if (!m->blocked)
-		log_error("account=%s is blocked: %s; when it is mended: postriderctl poll %s",
-		    m->name, result->why.text, m->name);
-	m->blocked = true;
-	m->record.blocked_until = for_auth && delay > 0 ? clock_wall() + delay : 0;
-	if (for_auth)
-		maildrop_save(m);
-}
-
-static void
-schedule_after(struct maildrop *m, const struct poll_result *result)
-{
-	const struct schedule_input input = {
-	    .interval = m->account->pop3->interval,
-	    .why = &result->why,
-	    .failures = m->record.failures,
-	    .auth_failures = m->record.auth_failures,
-	    .login_delay = result->login_delay,
-	    .more = result->more,
-	    .random = random_unit(),
-	};
-	struct schedule next = schedule_next(&input);
-
-	if (next.blocked)
-		maildrop_block(m, result, next.delay);
-	else
-		m->blocked = false;
-	if (result->more && result->why.kind == FAIL_NONE && result->login_delay == 0 && !m->once &&
-	    next.delay < 0)
-		m->again = true;
-	maildrop_arm(m, next.delay);
 }
 
 static void
@@ -333,11 +109,11 @@ on_polled(const struct poll_result *result, void *arg)
 	struct maildrop *m = arg;
 	bool failed = result->why.kind != FAIL_NONE;
 
-	note_result(m, result);
+	maildrop_note_result(m, result);
 	if (result->stopped) {
 		maildrop_disarm(m);
 	} else {
-		schedule_after(m, result);
+		maildrop_schedule_after(m, result);
 		run_hooks(m, result);
 	}
 	if (m->marking && result->stopped)
@@ -384,7 +160,7 @@ on_adopted(const struct verdict *why, void *arg)
 	if (why->kind != FAIL_NONE) {
 		answer_adopt(m, why, 0);
 		if (!m->stopped)
-			schedule_first_poll(m);
+			maildrop_schedule_first(m);
 	} else if (!m->stopped) {
 		m->blocked = m->record.auth_failures >= SCHEDULE_AUTH_TRIES;
 		if (!m->adopt.all)
@@ -422,134 +198,8 @@ maildrop_adopt(struct maildrop *m, bool all, fetcher_adopt_cb *cb, void *arg)
 	return FETCHER_STARTED;
 }
 
-/* -- settings -------------------------------------------------------------------------------- */
-
-static void
-take_mailbox(struct maildrop *m)
-{
-	const struct pop3_config *pop3 = m->account->pop3;
-	const struct mailbox_settings settings = {
-	    .account = m->name,
-	    .maildir = m->account->maildir,
-	    .mode = m->account->maildir_mode,
-	    .forget_ms = pop3->keep == KEEP_FOR && pop3->keep_for > FORGET_AFTER ? pop3->keep_for
-										 : FORGET_AFTER,
-	};
-
-	mailbox_close(&m->mailbox);
-	m->mailbox = mailbox_open(m->settings.store, &settings);
-}
-
-static bool
-same_polling(const struct pop3_config *a, const struct pop3_config *b)
-{
-	return a->interval == b->interval &&
-	       secret_source_equal(&a->endpoint.secret, &b->endpoint.secret);
-}
-
-static void
-take_server_name(struct maildrop *m)
-{
-	const struct pop3_config *pop3 = m->account->pop3;
-
-	free(m->server);
-	m->server =
-	    pop3 == NULL ? NULL : xasprintf("%s:%u", pop3->endpoint.host, pop3->endpoint.port);
-}
-
-/* The first poll, or the next one under changed settings. */
-static void
-schedule_first_poll(struct maildrop *m)
-{
-	int64_t interval = m->account->pop3->interval;
-	int64_t wait = m->record.blocked_until - clock_wall();
-
-	if (interval == 0) {
-		maildrop_disarm(m);
-	} else if (m->record.blocked_until > 0 && wait > 0) {
-		m->blocked = true;
-		maildrop_arm(m, wait < BLOCKED_MOST ? wait : BLOCKED_MOST);
-	} else {
-		maildrop_arm(m, schedule_first(interval, m->neighbours, random_unit()));
-	}
-}
-
-static void
-on_loaded(const struct verdict *why, const struct mailbox_record *record, void *arg)
-{
-	struct maildrop *m = arg;
-
-	m->phase = MAILDROP_IDLE;
-	if (why->kind == FAIL_NONE)
-		m->record = *record;
-	else
-		note_failure(m, why);
-	maildrop_check_fingerprint(m);
-	if (!m->stopped && !m->once)
-		schedule_first_poll(m);
-	maildrop_settle(m);
-	m->owner->ended(m, false, m->owner_arg);
-}
-
-/* Nothing is to be done for it any more, until it has pop3 again. */
-static void
-maildrop_disable(struct maildrop *m)
-{
-	maildrop_disarm(m);
-	m->again = false;
-	if (m->phase == MAILDROP_WAITING) {
-		m->phase = MAILDROP_IDLE;
-		m->owner->withdrawn(m, m->owner_arg);
-	}
-}
-
-static void
-maildrop_take(struct maildrop *m, struct config *config, const struct account_config *settings)
-{
-	const struct pop3_config *before = m->account != NULL ? m->account->pop3 : NULL;
-	struct config *old = m->config;
-	bool changed = m->resumed;
-
-	m->resumed = false;
-	vault_cancel(&m->probe);
-	m->config = config;
-	m->account = settings;
-	take_server_name(m);
-	if (settings->pop3 == NULL) {
-		maildrop_disable(m);
-	} else if (m->mailbox == NULL) {
-		take_mailbox(m);
-		m->phase = MAILDROP_LOADING;
-		mailbox_load(m->mailbox, on_loaded, m);
-	} else {
-		take_mailbox(m);
-		if (maildrop_check_fingerprint(m) || before == NULL ||
-		    !same_polling(before, settings->pop3)) {
-			forgive_auth_failures(m);
-			changed = true;
-		}
-		if (changed || m->record.error_kind == FAIL_CONFIG)
-			schedule_first_poll(m);
-		probe_secret(m);
-	}
-	config_unref(&old);
-}
-
-void
-maildrop_configure(struct maildrop *m, struct config *config, const struct account_config *settings,
-    unsigned accounts)
-{
-	config_unref(&m->next_config);
-	m->next_config = config_ref(config);
-	m->next_account = settings;
-	m->neighbours = accounts;
-	m->resumed = m->resumed || m->stopped;
-	m->stopped = false;
-	maildrop_settle(m);
-}
-
 /* Whatever had to wait until nothing was under way is done here, one thing at a time. */
-static void
+void
 maildrop_settle(struct maildrop *m)
 {
 	if (m->phase != MAILDROP_IDLE && m->phase != MAILDROP_WAITING)

@@ -1,4 +1,4 @@
-#include "fetch/poll.h"
+#include "fetch/poll_internal.h"
 
 #include "auth/vault.h"
 #include "base/clock.h"
@@ -7,7 +7,6 @@
 #include "config/config.h"
 #include "fetch/plan.h"
 #include "fetch/pop3_session.h"
-#include "fetch/received.h"
 #include "net/transcript.h"
 #include "store/listing.h"
 #include "store/mailbox.h"
@@ -17,65 +16,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A batch is made durable when it holds so much, or when its first message has waited so long. */
-enum { BATCH_COUNT = 1000 };
-enum { BATCH_OCTETS = 16 * 1024 * 1024 };
-enum { BATCH_AGE = 2000 };
-
-/* Reading rests while the disk is behind by more than the first, until it is by the second. */
-enum { UNWRITTEN_MOST = 4 * 1024 * 1024, UNWRITTEN_LEAST = 1024 * 1024 };
-
-/* One owner: the account.  It ends when the session is closed and no store call is pending. */
-struct poll {
-	struct poll_settings settings;
-	struct config *config; /* our reference */
-	const struct pop3_config *pop3;
-	char id[16];
-	poll_cb *cb;
-	void *arg;
-	struct event *ended; /* runs the callback in a turn of its own */
-
-	int64_t since; /* wall */
-	int64_t since_mono;
-	struct vault_request *secret_request;
-	struct secret *secret;
-	struct transcript *transcript;
-	struct pop3_session *session;
-	bool session_closed;
-	bool quit_ok;
-	bool stopping;
-
-	struct listing *listing; /* the session's */
-	uint32_t cursor;         /* the last number that next() looked at */
-	bool by_uid;
-	bool matched;
-
-	struct batch *batch; /* the one being filled; NULL: none */
-	bool message_open;
-	int64_t batch_since; /* mono, of its first message */
-	bool paused;
-	unsigned pending; /* store calls whose callback is due */
-	bool expunging;   /* the rows are being marked, or are marked: QUIT is next */
-
-	int64_t *rows; /* deleted in this session, to take effect at QUIT */
-	size_t row_count, row_cap;
-	uint64_t retr_refused;
-	char refused_text[300];
-	struct poll_result result;
-};
-
-static void poll_advance(struct poll *p);
-static void poll_end_when_done(struct poll *p);
-
-static const char *
+const char *
 poll_account(const struct poll *p)
 {
 	return p->settings.account->name;
 }
 
 /* The first trouble is the one that is told. */
-static void
+void
 poll_blame(struct poll *p, const struct verdict *why)
 {
 	if (p->result.why.kind == FAIL_NONE)
@@ -83,7 +31,7 @@ poll_blame(struct poll *p, const struct verdict *why)
 }
 
 /* Trouble on our side: the session has no purpose any more. */
-static void
+void
 poll_abandon(struct poll *p, const struct verdict *why)
 {
 	poll_blame(p, why);
@@ -91,151 +39,6 @@ poll_abandon(struct poll *p, const struct verdict *why)
 		pop3_session_fail(p->session, why);
 	else
 		poll_end_when_done(p);
-}
-
-/* -- messages coming in ---------------------------------------------------------------------- */
-
-static bool
-poll_next(uint32_t *number, void *arg)
-{
-	struct poll *p = arg;
-
-	if (!p->matched || p->paused || p->stopping || p->settings.purpose != POLL_FETCH)
-		return false;
-	while (p->cursor < listing_count(p->listing)) {
-		*number = ++p->cursor;
-		if (plan_message(p->pop3, p->listing, *number, p->by_uid) == PLAN_FETCH)
-			return true;
-	}
-	return false;
-}
-
-static void
-on_begin(uint32_t number, void *arg)
-{
-	struct poll *p = arg;
-	char header[RECEIVED_SIZE];
-
-	if (p->batch == NULL) {
-		p->batch = batch_new(p->settings.mailbox);
-		p->batch_since = clock_mono();
-	}
-	batch_begin(p->batch, p->listing, number);
-	p->message_open = true;
-	if (p->pop3->received_header) {
-		received_header(header, &p->pop3->endpoint, p->id, clock_wall());
-		batch_preface(p->batch, header, strlen(header));
-	}
-}
-
-static char *
-on_reserve(size_t room, void *arg)
-{
-	struct poll *p = arg;
-
-	return batch_reserve(p->batch, room);
-}
-
-static void
-on_written(const struct verdict *why, void *arg)
-{
-	struct poll *p = arg;
-
-	(void)why; /* a failed write comes back with the batch */
-	p->pending--;
-	p->paused = false;
-	if (p->session != NULL && !p->session_closed)
-		pop3_session_resume(p->session);
-	poll_advance(p);
-}
-
-static void
-on_added(size_t len, void *arg)
-{
-	struct poll *p = arg;
-
-	batch_added(p->batch, len);
-	if (p->paused || mailbox_unwritten(p->settings.mailbox) <= UNWRITTEN_MOST)
-		return;
-	p->paused = true;
-	p->pending++;
-	pop3_session_pause(p->session);
-	mailbox_when_written(p->settings.mailbox, UNWRITTEN_LEAST, on_written, p);
-}
-
-/* -- batches --------------------------------------------------------------------------------- */
-
-static void
-log_message(const struct poll *p, const struct batch_item *item)
-{
-	static const char *const fate[] = {
-	    [BATCH_STORED] = "stored", [BATCH_KNOWN] = "known", [BATCH_LOST] = "not-stored"};
-	size_t uid_len;
-	const char *uid = listing_uid(p->listing, item->number, &uid_len);
-	char shown[200];
-
-	log_info("account=%s session=%s message=%" PRIu32 " uid=%s octets=%" PRIu64
-		 " fate=%s file=%s",
-	    poll_account(p), p->id, item->number,
-	    transcript_escape(p->transcript, shown, sizeof shown, uid, uid_len), item->octets,
-	    fate[item->fate], item->file != NULL ? item->file : "-");
-}
-
-static void
-note_item(struct poll *p, const struct batch_item *item)
-{
-	log_message(p, item);
-	if (item->fate == BATCH_LOST)
-		return;
-	if (item->fate == BATCH_STORED) {
-		p->result.fetched++;
-		p->result.fetched_octets += item->octets;
-	} else {
-		p->result.known++;
-	}
-	listing_set_match(p->listing, item->number, LISTED_SEEN, item->row, false);
-	if (plan_deletes_stored(p->pop3) && !p->session_closed)
-		pop3_session_delete(p->session, item->number);
-}
-
-static void
-on_committed(const struct batch_result *batch, void *arg)
-{
-	struct poll *p = arg;
-
-	p->pending--;
-	for (size_t i = 0; i < batch->count; i++)
-		note_item(p, &batch->items[i]);
-	if (batch->why->kind != FAIL_NONE)
-		poll_abandon(p, batch->why);
-	else
-		poll_advance(p);
-}
-
-static void
-poll_commit(struct poll *p)
-{
-	if (p->batch == NULL)
-		return;
-	if (batch_count(p->batch) == 0) {
-		batch_drop(&p->batch);
-		return;
-	}
-	p->pending++;
-	batch_commit(&p->batch, on_committed, p);
-}
-
-static void
-on_end(uint32_t number, void *arg)
-{
-	struct poll *p = arg;
-
-	(void)number;
-	batch_end(p->batch);
-	p->message_open = false;
-	if (batch_count(p->batch) >= BATCH_COUNT || batch_octets(p->batch) >= BATCH_OCTETS ||
-	    clock_mono() - p->batch_since >= BATCH_AGE)
-		poll_commit(p);
 }
 
 /* -- the listing ----------------------------------------------------------------------------- */
@@ -383,7 +186,7 @@ poll_quit(struct poll *p)
 }
 
 /* Goes on as far as possible: retrieve, commit, delete, and, when all that is done, QUIT. */
-static void
+void
 poll_advance(struct poll *p)
 {
 	if (p->session == NULL || p->session_closed) {
@@ -506,7 +309,7 @@ ended_cb(evutil_socket_t fd, short what, void *arg)
 	p->cb(&p->result, p->arg);
 }
 
-static void
+void
 poll_end_when_done(struct poll *p)
 {
 	if (p->ended != NULL || p->pending > 0 || p->secret_request != NULL ||
@@ -524,10 +327,10 @@ poll_end_when_done(struct poll *p)
 static const struct pop3_handler handler = {
     .listed = on_listed,
     .next = poll_next,
-    .begin = on_begin,
-    .reserve = on_reserve,
-    .added = on_added,
-    .end = on_end,
+    .begin = poll_on_begin,
+    .reserve = poll_on_reserve,
+    .added = poll_on_added,
+    .end = poll_on_end,
     .refused = on_refused,
     .deleted = on_deleted,
     .idle = on_idle,

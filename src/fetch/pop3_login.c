@@ -273,17 +273,9 @@ send_auth(struct pop3_login *l, const char *name)
 	l->has_initial = false;
 }
 
-/*
- * A mechanism that does not bind says that it could have (RFC 5802 section 6, "y"), unless it was
- * the configuration that passed over one that the server offers.
- */
 static enum sasl_binding
-binding_to_give(const struct pop3_login *l)
+binding_kind(const struct pop3_login *l)
 {
-	bool offered = (l->settings.capabilities->sasl & 1u << AUTH_SCRAM_SHA_256_PLUS) != 0;
-
-	if (offered && (sasl_mechanism_traits(l->mechanism) & SASL_TRAIT_BINDING) == 0)
-		return SASL_BINDING_NONE;
 	switch (l->binding.kind) {
 	case TLS_BINDING_UNIQUE:
 		return SASL_BINDING_TLS_UNIQUE;
@@ -305,7 +297,7 @@ start_sasl(struct pop3_login *l, struct verdict *why)
 	    .service = "pop",
 	    .host = l->settings.endpoint->host,
 	    .port = l->settings.endpoint->port,
-	    .binding = binding_to_give(l),
+	    .binding = binding_kind(l),
 	    .binding_data = l->binding.data,
 	    .binding_len = l->binding.len,
 	};

@@ -77,6 +77,7 @@ pop3_silence(const struct pop3_session *s, int64_t standard)
 static void
 pop3_hang_up(struct pop3_session *s)
 {
+	pop3_login_free(&s->login); /* a derivation under way must not answer into what is gone */
 	if (s->conn == NULL)
 		return;
 	s->octets_in = conn_octets_in(s->conn);
@@ -94,7 +95,8 @@ pop3_finish(struct pop3_session *s)
 void
 pop3_set_state(struct pop3_session *s, enum pop3_state state)
 {
-	/* CLOSED is final: a handler may have failed the session before it returned another state. */
+	/* CLOSED is final: a handler may have failed the session before it returned another state.
+	 */
 	if (state == s->state || s->state == POP3_CLOSED)
 		return;
 	s->state = state;

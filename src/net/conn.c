@@ -190,6 +190,7 @@ conn_bury(struct net_corpse *corpse)
 
 	free(c->in.data);
 	outbox_clear(&c->out);
+	free(c->proxied);
 	free(c->server);
 	free(c);
 }
@@ -345,6 +346,12 @@ conn_starttls(struct conn *c)
 {
 	if (c->phase != PHASE_OPEN || c->tls != NULL)
 		return;
+	if (outbox_len(&c->out) > 0) {
+		conn_failf(c, FAIL_TLS, "starttls",
+		    "%.200s agreed to TLS before it was asked; that may be an attacker's answer",
+		    c->server);
+		return;
+	}
 	c->starttls_wanted = true;
 	if (!c->working)
 		conn_next_turn(c);

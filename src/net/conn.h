@@ -87,8 +87,9 @@ void conn_resume(struct conn *conn);
 
 /*
  * RFC 2595, RFC 3207: begins TLS in place, after the server's +OK/220 line.  Octets already
- * received behind that line are an injection: CONN_FAILED with FAIL_TLS.  To be called from the
- * callback that tells that line; whatever is sent after the call waits for CONN_SECURED.
+ * received behind that line are an injection, and so is the line itself while the question has not
+ * left yet: CONN_FAILED with FAIL_TLS.  To be called from the callback that tells that line;
+ * whatever is sent after the call waits for CONN_SECURED.
  */
 void conn_starttls(struct conn *conn);
 

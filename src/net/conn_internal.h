@@ -58,6 +58,7 @@ struct conn {
 	struct connector *connector;
 	struct address peer;
 	struct socks5 socks5;
+	char *proxied; /* the host as the proxy gets it, in A-labels */
 	struct tls_request *tls_request;
 	struct tls_context *tls_context; /* until struct tls takes it over */
 	struct verdict tls_why;          /* why there is none */

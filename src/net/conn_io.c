@@ -355,7 +355,7 @@ work(struct conn *c)
 	}
 	if (c->phase == PHASE_OPEN || c->phase == PHASE_PROXY)
 		conn_io_await(c, may_read(c) || c->write_wants_read,
-		    outbox_len(&c->out) > 0 || c->read_wants_write);
+		    (outbox_len(&c->out) > 0 && !c->write_wants_read) || c->read_wants_write);
 }
 
 void

@@ -98,7 +98,13 @@ begin_proxy(struct conn *c)
 	struct verdict why;
 
 	c->phase = PHASE_PROXY;
-	c->socks5 = (struct socks5){.host = c->endpoint->host,
+	c->proxied = address_ascii_host(c->endpoint->host);
+	if (c->proxied == NULL) {
+		conn_failf(
+		    c, FAIL_CONFIG, "proxy", "%.200s: host is not a possible name", c->server);
+		return;
+	}
+	c->socks5 = (struct socks5){.host = c->proxied,
 	    .port = c->endpoint->port,
 	    .user = proxy->user,
 	    .password = proxy->password};

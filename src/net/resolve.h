@@ -12,9 +12,11 @@ struct event_base;
  * Names to addresses with getaddrinfo(3), which alone knows hosts files, nsswitch and resolv.conf
  * of the moment, in up to RESOLVE_THREADS threads made on demand.  Each (name, family) is asked
  * once at a time, however many want it, and remembered for RESOLVE_KEEP (a failure for
- * RESOLVE_KEEP_FAILURE) ms.  A lookup that hangs occupies its own thread only.
+ * RESOLVE_KEEP_FAILURE) ms.  A lookup that hangs occupies its own thread only, and there are more
+ * threads than A and AAAA questions of all the sessions (64, with deliveries 128) that accounts in
+ * trouble may hold, which is half of them.
  */
-#define RESOLVE_THREADS      32
+#define RESOLVE_THREADS      160
 #define RESOLVE_KEEP         60000
 #define RESOLVE_KEEP_FAILURE 5000
 #define RESOLVE_ADDRESSES    16 /* of one name and family; the rest is dropped */

@@ -195,6 +195,8 @@ set_options(SSL_CTX *ssl, int min_version)
 	SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
 				  SSL_MODE_RELEASE_BUFFERS);
+	/* A server that sends session tickets without end must not hold the loop in one read. */
+	SSL_CTX_clear_mode(ssl, SSL_MODE_AUTO_RETRY);
 	/* Several records a read(2) instead of two read(2) a record. */
 	SSL_CTX_set_read_ahead(ssl, 1);
 	SSL_CTX_set_default_read_buffer_len(ssl, READ_AHEAD);
@@ -312,13 +314,14 @@ build_done(struct job *job)
 	tls_context_unref(&c);
 }
 
+/* With the generation: what was verified by files as they were then is not resumed after them. */
 static char *
-make_key(const struct tls_config *config)
+make_key(const struct tls_pool *p, const struct tls_config *config)
 {
 	struct str s = STR_INIT;
 
-	str_appendf(&s, "%d|%x|%s|%s|%s|%s", config->verify, (unsigned)config->min_version,
-	    config->ca_file != NULL ? config->ca_file : "",
+	str_appendf(&s, "%u|%d|%x|%s|%s|%s|%s", p->generation, config->verify,
+	    (unsigned)config->min_version, config->ca_file != NULL ? config->ca_file : "",
 	    config->cert != NULL ? config->cert : "", config->key != NULL ? config->key : "",
 	    config->keylog != NULL ? config->keylog : "");
 	for (size_t i = 0; i < config->pin_count; i++) {
@@ -359,7 +362,7 @@ context_new(struct tls_pool *p, const struct tls_config *config, char *key)
 static struct tls_context *
 context_get(struct tls_pool *p, const struct tls_config *config)
 {
-	char *key = make_key(config);
+	char *key = make_key(p, config);
 	struct tls_context *c;
 
 	TAILQ_FOREACH (c, &p->contexts, link) {

@@ -28,6 +28,17 @@ tls_store_error(char *buf, size_t size)
 	return buf;
 }
 
+/* An encrypted block is no certificate for us: nobody is asked for its passphrase on a terminal. */
+static int
+no_passphrase(char *buf, int size, int writing, void *arg)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return 0;
+}
+
 /* Adds every certificate of a PEM file, "TRUSTED" ones as well.  Returns how many there were. */
 static int
 load_file(X509_STORE *store, const char *file)
@@ -38,7 +49,7 @@ load_file(X509_STORE *store, const char *file)
 
 	if (f == NULL)
 		return -1;
-	while ((x = PEM_read_X509_AUX(f, NULL, NULL, NULL)) != NULL) {
+	while ((x = PEM_read_X509_AUX(f, NULL, no_passphrase, NULL)) != NULL) {
 		X509_STORE_add_cert(store, x); /* one that is there already is no fault */
 		X509_free(x);
 		count++;

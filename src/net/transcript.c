@@ -24,6 +24,7 @@ struct transcript {
 	struct str text;
 	struct transcript_hidden hidden;
 	bool full;
+	const char *challenge; /* the prefix of lines whose rest is not shown; NULL: none */
 
 	struct str partial; /* message octets behind the last LF */
 	bool partial_sent;
@@ -263,13 +264,27 @@ transcript_sent(struct transcript *t, const char *line, size_t len)
 	write_line(t, "-->", line, len);
 }
 
+static bool
+is_challenge(const struct transcript *t, const char *line, size_t len)
+{
+	size_t n = t->challenge != NULL ? strlen(t->challenge) : 0;
+
+	return n > 0 && len > n && memcmp(line, t->challenge, n - 1) == 0 &&
+	       strchr(" \t-", line[n - 1]) != NULL && line[n - 1] != '\0';
+}
+
 void
 transcript_received(struct transcript *t, const char *line, size_t len)
 {
 	if (t == NULL)
 		return;
 	flush_partial(t);
-	write_line(t, "<--", line, len);
+	if (!is_challenge(t, line, len)) {
+		write_line(t, "<--", line, len);
+	} else if (begin_line(t, "<--")) {
+		str_appendf(&t->text, "%s****", t->challenge);
+		end_line(t);
+	}
 }
 
 void
@@ -303,6 +318,13 @@ transcript_hide(struct transcript *t, const char *octets, size_t len)
 {
 	if (t != NULL)
 		transcript_hidden_add(&t->hidden, octets, len);
+}
+
+void
+transcript_hide_challenges(struct transcript *t, const char *prefix)
+{
+	if (t != NULL)
+		t->challenge = prefix;
 }
 
 const char *

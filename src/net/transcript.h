@@ -64,6 +64,13 @@ void transcript_received_summary(struct transcript *t, const char *format, ...)
 void transcript_hide(struct transcript *t, const char *octets, size_t len);
 
 /*
+ * From now on a received line that begins with this prefix ("+ ", "334 "), a server's SASL
+ * challenge, is shown as the prefix and "****"; a tab or "-" stands for the blank as well.  The
+ * prefix is borrowed until the transcript is closed; NULL ends it.
+ */
+void transcript_hide_challenges(struct transcript *t, const char *prefix);
+
+/*
  * str_escape() for octets of the peer that go elsewhere (status, the daemon's log): hidden strings
  * become "****" there as well.  The transcript may be NULL.  Returns buf.
  */

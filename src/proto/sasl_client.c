@@ -335,7 +335,8 @@ take_binding(struct sasl_client *c, const struct sasl_settings *settings)
 {
 	char *encoded = NULL;
 
-	if (settings->binding == SASL_BINDING_NONE)
+	/* GNU SASL 2.2 fails where it could say "y" (RFC 5802 section 6) instead. */
+	if (settings->binding == SASL_BINDING_NONE || !has_trait(c, SASL_TRAIT_BINDING))
 		return;
 	if (gsasl_base64_to(settings->binding_data, settings->binding_len, &encoded, NULL) !=
 	    GSASL_OK)

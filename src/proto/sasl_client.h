@@ -36,11 +36,7 @@ struct sasl_settings {
 	const char *service;   /* "pop", "smtp" (the GSSAPI service names of RFC 5034, RFC 4954) */
 	const char *host;
 	uint16_t port;
-	/*
-	 * RFC 5929, RFC 9266, the octets of it.  With a mechanism that does not bind: only when
-	 * the server did not offer one that does, so that it can notice a downgrade (RFC 5802
-	 * section 6, "y").
-	 */
+	/* RFC 5929, RFC 9266, the octets of it; for a mechanism that does not bind it is unused. */
 	enum sasl_binding binding;
 	const void *binding_data;
 	size_t binding_len;

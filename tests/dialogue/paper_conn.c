@@ -14,6 +14,8 @@ struct conn {
 	bool octets;
 	bool secured;
 	bool paused;
+	bool stuck;
+	size_t unsent;
 	int64_t silence;
 	int64_t silent;
 	struct str input;
@@ -131,9 +133,27 @@ paper_conn_set_secured(bool secured)
 }
 
 void
+paper_conn_stick(bool stuck)
+{
+	if (paper != NULL)
+		paper->stuck = stuck;
+}
+
+bool
+paper_conn_drain(void)
+{
+	if (paper == NULL || paper->stuck || paper->unsent == 0)
+		return false;
+	paper->unsent = 0;
+	paper_conn_event(CONN_DRAINED, NULL);
+	return true;
+}
+
+void
 conn_send(struct conn *c, const char *line)
 {
 	c->out += strlen(line) + 2;
+	c->unsent += strlen(line) + 2;
 	script_happened('C', "%s", line);
 }
 
@@ -155,6 +175,29 @@ conn_send_secret(struct conn *c, const char *line, const char *shown)
 {
 	(void)shown;
 	conn_send(c, line);
+}
+
+void
+conn_send_octets(struct conn *c, const void *data, size_t len)
+{
+	if (len == 0)
+		return;
+	c->out += len;
+	c->unsent += len;
+	script_happened('O', "%.*s", (int)len, (const char *)data);
+}
+
+struct ssl_st *
+conn_ssl(const struct conn *c)
+{
+	(void)c;
+	return NULL;
+}
+
+size_t
+conn_unsent(const struct conn *c)
+{
+	return c->unsent;
 }
 
 void

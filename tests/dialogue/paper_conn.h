@@ -4,8 +4,8 @@
 #include "net/conn.h"
 
 /*
- * net/conn.h made of paper: what is sent becomes a happening 'C', what a script says arrives.  One
- * connection at a time.
+ * net/conn.h made of paper: what is sent becomes a happening, a line 'C', octets 'O'; what a script
+ * says arrives.  One connection at a time.
  */
 void paper_conn_event(enum conn_event event, const struct verdict *why);
 
@@ -16,5 +16,11 @@ void paper_conn_receive(const char *data, size_t len);
 void paper_conn_wait(int64_t ms);
 
 void paper_conn_set_secured(bool secured);
+
+/* While stuck, nothing that was sent leaves. */
+void paper_conn_stick(bool stuck);
+
+/* What was sent leaves, and CONN_DRAINED is told; false when nothing was waiting. */
+bool paper_conn_drain(void);
 
 #endif

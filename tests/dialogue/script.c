@@ -120,6 +120,20 @@ script_expect(const struct script_step *step, char kind)
 	happened_count--;
 }
 
+void
+script_forget(char kind)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < happened_count; i++) {
+		if (happened[i].kind == kind)
+			free(happened[i].text);
+		else
+			happened[kept++] = happened[i];
+	}
+	happened_count = kept;
+}
+
 unsigned
 script_finish(const char *file)
 {

@@ -220,8 +220,8 @@ def blocked(daemon, peer, box):
 def test_a_success_is_remembered(blocked, box):
     """A restart does not bring back a block that was over."""
     blocked.fetch()
-    blocked.restart()
     fill(box, 1, first=7)
+    blocked.restart()
     status = blocked.wait_status(lambda s: s["fetched"] == 2, "polled after the restart")
     assert status["state"] == "idle"
 

@@ -180,3 +180,50 @@ def from_use(number, act):
         return act(session, argument) if uses >= number else False
 
     return count
+
+
+# SMTP
+
+
+def matching(text, act):
+    """`act` only where the command's argument has `text` in it: one recipient, one sender."""
+
+    def check(session, argument):
+        return act(session, argument) if text in argument else False
+
+    return check
+
+
+def obeyed_then_gone(verb, reset=False):
+    """The command is answered in the ordinary way, then the connection is closed."""
+
+    def act(session, argument):
+        session.obey(verb, argument)
+        session.flush()
+        session.close(reset=reset)
+        raise Hangup("as scripted")
+
+    return act
+
+
+def dot_unanswered(accepted=True, reset=False):
+    """DOT: the message is taken (or not), and the connection closed without a reply."""
+
+    def act(session, _):
+        session.end_transaction(accepted)
+        session.close(reset=reset)
+        raise Hangup("as scripted")
+
+    return act
+
+
+def cut_text(length):
+    """TEXT: the connection is closed once this much of the message has come."""
+
+    def act(session, _):
+        while len(session.wire) < length:
+            session.fill()
+        session.close()
+        raise Hangup("as scripted")
+
+    return act

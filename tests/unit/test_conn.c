@@ -531,13 +531,15 @@ loopback_is_known(void **state)
 }
 
 static void
-start_proxied(struct fixture *f, struct proxy_config *proxy)
+start_proxied(struct fixture *f, struct proxy_config *proxy, const char *host)
 {
-	*proxy = (struct proxy_config){.host = f->c.endpoint.host,
-	    .port = f->c.endpoint.port,
-	    .user = "me",
-	    .password = "secret"};
+	static char local[] = "127.0.0.1";
+
+	*proxy = (struct proxy_config){
+	    .host = local, .port = f->c.endpoint.port, .user = "me", .password = "secret"};
 	f->c.endpoint.proxy = proxy;
+	free(f->c.endpoint.host);
+	f->c.endpoint.host = strdup(host);
 	f->c.endpoint.port = 110;
 	client_start(&f->c);
 	client_run_until(&f->c, "connecting ");
@@ -550,7 +552,7 @@ a_proxy_is_gone_through(void **state)
 	struct fixture *f = *state;
 	struct proxy_config proxy;
 
-	start_proxied(f, &proxy);
+	start_proxied(f, &proxy, "127.0.0.1");
 	assert_sent_octets(f, "\5\2\0\2", 4);
 	say(f, "\5\2", 2);
 	assert_sent_octets(f, "\1\2me\6secret", 11);
@@ -568,12 +570,26 @@ a_proxy_is_gone_through(void **state)
 }
 
 static void
+a_proxy_gets_names_in_a_labels(void **state)
+{
+	struct fixture *f = *state;
+	struct proxy_config proxy;
+
+	start_proxied(f, &proxy,
+	    "b\xc3\xbc"
+	    "cher.example");
+	assert_sent_octets(f, "\5\2\0\2", 4);
+	say(f, "\5\0", 2);
+	assert_sent_octets(f, "\5\1\0\3\25xn--bcher-kva.example\0\156", 28);
+}
+
+static void
 a_proxy_that_refuses_is_named(void **state)
 {
 	struct fixture *f = *state;
 	struct proxy_config proxy;
 
-	start_proxied(f, &proxy);
+	start_proxied(f, &proxy, "127.0.0.1");
 	say(f, "\5\377", 2);
 	client_run_until_failed(&f->c);
 	assert_string_equal(str_text(&f->c.log), "connecting failed(network/proxy) ");
@@ -587,7 +603,7 @@ a_proxy_that_answers_before_it_is_asked_is_refused(void **state)
 	struct fixture *f = *state;
 	struct proxy_config proxy;
 
-	start_proxied(f, &proxy);
+	start_proxied(f, &proxy, "127.0.0.1");
 	say(f, "\5\2\1\0\5\0\0\1\1\2\3\4\0\5", 14);
 	client_run_until_failed(&f->c);
 	assert_string_equal(str_text(&f->c.log), "connecting failed(protocol/proxy) ");
@@ -600,7 +616,7 @@ a_proxy_that_hangs_costs_the_budget_only(void **state)
 	struct proxy_config proxy;
 
 	f->c.settings.connect_budget = 100;
-	start_proxied(f, &proxy);
+	start_proxied(f, &proxy, "127.0.0.1");
 	client_run_until_failed(&f->c);
 	assert_string_equal(f->c.why.stage, "proxy");
 }
@@ -629,6 +645,7 @@ main(void)
 	    TEST(a_conn_may_be_freed_at_any_time),
 	    TEST(loopback_is_known),
 	    TEST(a_proxy_is_gone_through),
+	    TEST(a_proxy_gets_names_in_a_labels),
 	    TEST(a_proxy_that_refuses_is_named),
 	    TEST(a_proxy_that_answers_before_it_is_asked_is_refused),
 	    TEST(a_proxy_that_hangs_costs_the_budget_only),

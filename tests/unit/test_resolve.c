@@ -26,7 +26,7 @@ fake_get(
 
 	(void)service;
 	pthread_mutex_lock(&mutex);
-	asked++;
+	asked += strncmp(name, "hang", 4) != 0; /* one may still start after its test */
 	hanging += strncmp(name, "hang", 4) == 0;
 	pthread_cond_broadcast(&changed);
 	while (strncmp(name, "hang", 4) == 0 && !let_go)

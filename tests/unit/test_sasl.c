@@ -516,7 +516,8 @@ static bool
 binds(enum auth_mechanism mechanism, const char *name, const char *here, const char *there)
 {
 	char *encoded = base64(there, strlen(there));
-	struct server s = {.password = "pencil", .iterations = "4096", .binding = encoded};
+	struct server s = {
+	    .password = "pencil", .iterations = "4096", .binding = *there != '\0' ? encoded : NULL};
 	struct secret *secret = secret_new("pencil", 6);
 	struct sasl_settings settings = {
 	    .mechanism = mechanism,
@@ -550,6 +551,7 @@ binds_scram_to_the_channel(void **state)
 	    AUTH_SCRAM_SHA_256_PLUS, "SCRAM-SHA-256-PLUS", "0123456789abcdef", "0123456789abcdef"));
 	assert_false(binds(
 	    AUTH_SCRAM_SHA_256_PLUS, "SCRAM-SHA-256-PLUS", "0123456789abcdef", "another channel."));
+	assert_true(binds(AUTH_SCRAM_SHA_256, "SCRAM-SHA-256", "0123456789abcdef", ""));
 }
 
 static void

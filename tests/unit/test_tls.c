@@ -3,6 +3,7 @@
 #include "net_peer.h"
 
 #include "base/xalloc.h"
+#include "net/tls_binding.h"
 #include "net/tls_verify.h"
 
 #include <event2/event.h>
@@ -436,6 +437,113 @@ sessions_are_resumed_with_the_same_settings_only(void **state)
 	}
 }
 
+#define TICKETS 2000
+
+/* Some 500 KiB that say nothing, and then a line. */
+static void
+send_tickets(struct peer_conn *c)
+{
+	char go;
+
+	if (!peer_tls(c))
+		return;
+	for (int i = 0; i < TICKETS; i++) {
+		if (SSL_new_session_ticket(c->ssl) != 1 || SSL_do_handshake(c->ssl) != 1)
+			abort();
+	}
+	peer_say_line(c, "+OK ready");
+	go = 1;
+	(void)!write(*(int *)c->peer->arg, &go, 1);
+	peer_drain(c);
+}
+
+static size_t
+pause_when_secured(struct client *c, enum conn_event event, const struct conn_info *info)
+{
+	if (event == CONN_SECURED)
+		conn_pause(c->conn);
+	return info->len;
+}
+
+static void
+tickets_without_end_leave_others_their_turn(void **state)
+{
+	struct fixture f;
+	int ends[2], turns = 0;
+	char go;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	begin(&f, send_tickets, &good, TLS_IMPLICIT);
+	f.peer.arg = &ends[1];
+	f.c.hook = pause_when_secured;
+	client_start(&f.c);
+	client_run_until(&f.c, "secured ");
+	assert_int_equal(read(ends[0], &go, 1), 1);
+	conn_resume(f.c.conn);
+	while (strstr(str_text(&f.c.log), "<+OK ready> ") == NULL) {
+		event_base_loop(f.c.base, EVLOOP_ONCE);
+		turns++;
+	}
+	assert_true(turns > 3);
+	end(&f);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* -- channel binding -------------------------------------------------------------------------- */
+
+/* Tells the client its own view of the binding, which is the same only without one in between. */
+static void
+tell_binding(struct peer_conn *c)
+{
+	unsigned char data[64];
+	char line[160] = "+OK ";
+	size_t len = 32;
+
+	if (!peer_tls(c))
+		return;
+	if (SSL_version(c->ssl) >= TLS1_3_VERSION)
+		SSL_export_keying_material(
+		    c->ssl, data, len, "EXPORTER-Channel-Binding", 24, NULL, 0, 0);
+	else
+		len = SSL_session_reused(c->ssl) ? SSL_get_finished(c->ssl, data, sizeof data)
+						 : SSL_get_peer_finished(c->ssl, data, sizeof data);
+	for (size_t i = 0; i < len; i++)
+		snprintf(line + strlen(line), 3, "%02x", data[i]);
+	peer_say_line(c, line);
+	peer_drain(c);
+}
+
+static void
+both_sides_have_the_same_binding(void **state)
+{
+	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
+	struct tls_binding binding;
+	struct fixture f;
+
+	(void)state;
+	tls_binding_read(NULL, &binding);
+	assert_int_equal(binding.kind, TLS_BINDING_NONE);
+	for (size_t i = 0; i < 4; i++) { /* each version twice: in full, and resumed */
+		if (i % 2 == 0) {
+			begin(&f, tell_binding, &good, TLS_IMPLICIT);
+			SSL_CTX_set_max_proto_version(f.peer.tls, versions[i / 2]);
+		}
+		client_start(&f.c);
+		client_run_until(&f.c, "> ");
+		tls_binding_read(conn_ssl(f.c.conn), &binding);
+		assert_int_equal(binding.kind, i < 2 ? TLS_BINDING_UNIQUE : TLS_BINDING_EXPORTER);
+		char line[160] = "<+OK ";
+		for (size_t j = 0; j < binding.len; j++)
+			snprintf(line + strlen(line), 3, "%02x", binding.data[j]);
+		assert_non_null(strstr(str_text(&f.c.log), line));
+		assert_int_equal(SSL_session_reused(conn_ssl(f.c.conn)), i % 2);
+		if (i % 2 == 1)
+			end(&f);
+	}
+}
+
 static void
 a_resumed_session_is_described_as_such(void **state)
 {
@@ -568,6 +676,31 @@ injected_octets_are_refused(void **state)
 
 	(void)state;
 	begin(&f, inject, &good, TLS_STARTTLS);
+	f.c.hook = want_tls;
+	client_start(&f.c);
+	client_run_until_failed(&f.c);
+	assert_string_equal(str_text(&f.c.log),
+	    "connecting connected <+OK clear> <+OK begin> failed(tls/starttls) ");
+	end(&f);
+}
+
+/* An attacker answers before the question has left: what follows would be out of step for good. */
+static void
+agree_unasked(struct peer_conn *c)
+{
+	peer_say_line(c, "+OK clear\r\n+OK begin");
+	if (peer_tls(c))
+		peer_say_line(c, "+OK secure");
+	peer_drain(c);
+}
+
+static void
+an_agreement_before_the_question_is_refused(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, agree_unasked, &good, TLS_STARTTLS);
 	f.c.hook = want_tls;
 	client_start(&f.c);
 	client_run_until_failed(&f.c);
@@ -949,9 +1082,12 @@ main(void)
 	    cmocka_unit_test(sessions_are_resumed_with_the_same_settings_only),
 	    cmocka_unit_test(a_resumed_session_is_described_as_such),
 	    cmocka_unit_test(a_session_with_an_unverified_server_is_not_kept),
+	    cmocka_unit_test(tickets_without_end_leave_others_their_turn),
+	    cmocka_unit_test(both_sides_have_the_same_binding),
 	    cmocka_unit_test(tls_begins_in_place),
 	    cmocka_unit_test(what_is_sent_behind_the_agreement_is_encrypted),
 	    cmocka_unit_test(injected_octets_are_refused),
+	    cmocka_unit_test(an_agreement_before_the_question_is_refused),
 	    cmocka_unit_test(an_agreement_that_is_not_kept_is_said),
 	    cmocka_unit_test(a_port_without_tls_is_named),
 	    cmocka_unit_test(an_old_server_is_named),

@@ -198,6 +198,37 @@ secrets_are_hidden_in_every_form(void **state)
 	str_clear(&expected);
 }
 
+static void
+challenges_are_hidden_while_wanted(void **state)
+{
+	static const struct {
+		const char *line, *shown;
+	} cases[] = {
+	    {"+ cj1ub25jZSxzPXNhbHQ=", "+ ****"},
+	    {"+\tcj1ub25jZSxzPXNhbHQ=", "+ ****"},
+	    {"+ ", "+ "},
+	    {"+", "+"},
+	    {"+OK in", "+OK in"},
+	    {"-ERR + no", "-ERR + no"},
+	    {"", ""},
+	};
+	struct fixture *f = *state;
+	struct str expected = STR_INIT;
+
+	open_transcript(f, false);
+	transcript_hide_challenges(f->t, "+ ");
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		transcript_received(f->t, cases[i].line, strlen(cases[i].line));
+		str_appendf(&expected, STAMP " <-- %s\n", cases[i].shown);
+	}
+	transcript_hide_challenges(f->t, NULL);
+	transcript_received(f->t, "+ more", 6);
+	str_append_text(&expected, STAMP " <-- + more\n");
+	assert_log(f, str_text(&expected));
+	str_clear(&expected);
+	transcript_hide_challenges(NULL, "+ ");
+}
+
 /* Message octets, cut at each byte, come out as the same lines, in order with the rest. */
 static void
 octets_appear_when_full(void **state)
@@ -343,6 +374,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(lines_have_the_promised_form, setup, teardown),
 	    cmocka_unit_test_setup_teardown(peers_cannot_write_to_the_terminal, setup, teardown),
 	    cmocka_unit_test_setup_teardown(secrets_are_hidden_in_every_form, setup, teardown),
+	    cmocka_unit_test_setup_teardown(challenges_are_hidden_while_wanted, setup, teardown),
 	    cmocka_unit_test_setup_teardown(octets_appear_when_full, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		the_file_is_there_while_the_session_runs, setup, teardown),

@@ -1,0 +1,526 @@
+#include "deliver/deliverer.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/queue.h"
+#include "base/str.h"
+#include "base/worker.h"
+#include "base/xalloc.h"
+#include "config/config.h"
+#include "deliver/aliases.h"
+#include "deliver/outbox.h"
+#include "deliver/route.h"
+#include "net/slots.h"
+#include "store/outqueue.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The aliases are looked at again when they are older, ms. */
+enum { ALIASES_AGE = 60 * 1000 };
+
+/* An account's outbox, in the order of the configuration; or retired, with sessions to end. */
+struct desk {
+	struct outbox *outbox;
+	TAILQ_ENTRY(desk) link;
+};
+
+TAILQ_HEAD(desk_list, desk);
+
+/* The aliases are read in a worker, before the first message is routed and after each change. */
+struct alias_load {
+	struct job job;
+	struct deliverer *deliverer;
+	char *path;
+	struct aliases *current; /* to be kept when the file has not changed */
+	struct aliases *loaded;
+	bool is_fresh;
+	struct verdict why;
+};
+
+/* One owner: the daemon. */
+struct deliverer {
+	struct deliverer_settings settings;
+	struct config *config; /* our reference */
+	struct slots *slots;
+	struct desk_list desks;
+	struct desk_list retired;
+	struct aliases *aliases; /* NULL: none */
+	bool aliases_busy;       /* a worker reads, and looks at the current ones */
+	int64_t aliases_checked; /* mono ms */
+	struct event *turn;      /* frees the retired, tells of the end */
+	char host[256];
+	unsigned long last_id;
+	char id[16];
+
+	bool stopping;
+	deliverer_stopped_cb *stopped_cb;
+	void *stopped_arg;
+	bool draining; /* --once: the spool is still being claimed */
+	deliverer_once_cb *once_cb;
+	void *once_arg;
+};
+
+static void
+next_turn(struct deliverer *d)
+{
+	event_active(d->turn, EV_TIMEOUT, 0);
+}
+
+static struct desk *
+find_in(const struct desk_list *list, const char *account)
+{
+	struct desk *desk;
+
+	TAILQ_FOREACH (desk, list, link)
+		if (strcmp(outbox_name(desk->outbox), account) == 0)
+			return desk;
+	return NULL;
+}
+
+/* -- aliases ------------------------------------------------------------------------------------
+ */
+
+static void
+run_alias_load(struct job *job)
+{
+	struct alias_load *load = (struct alias_load *)job;
+
+	load->is_fresh = load->current != NULL && !aliases_is_stale(load->current, load->path);
+	if (!load->is_fresh)
+		load->loaded = aliases_load(load->path, &load->why);
+}
+
+static void
+on_alias_load(struct job *job)
+{
+	struct alias_load *load = (struct alias_load *)job;
+	struct deliverer *d = load->deliverer;
+
+	d->aliases_busy = false;
+	if (load->why.kind != FAIL_NONE)
+		log_warning("%s", load->why.text);
+	if (!load->is_fresh) {
+		aliases_free(&d->aliases);
+		d->aliases = load->loaded;
+	}
+	free(load->path);
+	free(load);
+	next_turn(d);
+}
+
+/* Before the first message can be claimed: blocks, at start. */
+static void
+load_first_aliases(struct deliverer *d)
+{
+	const struct local_config *local = d->config->local;
+	struct verdict why = VERDICT_OK;
+
+	if (local == NULL || local->aliases == NULL)
+		return;
+	d->aliases = aliases_load(local->aliases, &why);
+	d->aliases_checked = clock_mono();
+	if (why.kind != FAIL_NONE)
+		log_warning("%s", why.text);
+}
+
+static void
+load_aliases(struct deliverer *d)
+{
+	const struct local_config *local = d->config->local;
+	struct alias_load *load;
+
+	if (d->aliases_busy)
+		return;
+	if (local == NULL || local->aliases == NULL) {
+		aliases_free(&d->aliases);
+		return;
+	}
+	load = xcalloc(1, sizeof *load);
+	load->job = (struct job){.run = run_alias_load, .done = on_alias_load};
+	load->deliverer = d;
+	load->path = xstrdup(local->aliases);
+	load->current = d->aliases;
+	d->aliases_busy = true;
+	d->aliases_checked = clock_mono();
+	worker_submit(d->settings.load_worker, &load->job);
+}
+
+/* -- what the queue tells -----------------------------------------------------------------------
+ */
+
+static void
+on_claimed(const char *id, const char *name, uint64_t size, const struct envelope_request *request,
+    const struct verdict *why, void *arg)
+{
+	struct deliverer *d = arg;
+	struct route route = {0};
+	struct str reason = STR_INIT;
+	char shown[300];
+
+	(void)size;
+	if (clock_mono() - d->aliases_checked > ALIASES_AGE)
+		load_aliases(d); /* for the next message: a change takes effect within a minute */
+	str_escape(shown, sizeof shown, name, strlen(name));
+	if (why->kind != FAIL_NONE) {
+		log_warning("message=%s name=%s fate=failed reason=\"%s\"", id, shown, why->text);
+		outqueue_reject(d->settings.queue, id, why->text);
+		return;
+	}
+	if (route_message(d->config, d->aliases, request, &route, &reason)) {
+		struct outqueue_admission admission = route_admission(&route, id);
+
+		log_info("account=%s message=%s name=%s sender=<%s> recipients=%zu fate=queued",
+		    route.account, id, shown, route.sender, route.recipient_count);
+		outqueue_admit(d->settings.queue, &admission);
+	} else {
+		log_warning(
+		    "message=%s name=%s fate=failed reason=\"%s\"", id, shown, str_text(&reason));
+		outqueue_reject(d->settings.queue, id, str_text(&reason));
+	}
+	route_clear(&route);
+	str_clear(&reason);
+}
+
+static void
+on_queued(const char *account, const char *id, void *arg)
+{
+	struct deliverer *d = arg;
+	struct desk *desk = find_in(&d->desks, account);
+
+	(void)id;
+	if (desk != NULL && !d->stopping)
+		outbox_wake(desk->outbox);
+}
+
+static void
+on_failed(const char *account, const char *id, const char *name, const char *reason, void *arg)
+{
+	(void)arg;
+	log_warning("account=%s message=%s is in failed/%s: %.*s", account != NULL ? account : "-",
+	    id, name, (int)strcspn(reason, "\n"), reason);
+}
+
+static const struct outqueue_handler queue_handler = {
+    .claimed = on_claimed, .queued = on_queued, .failed = on_failed};
+
+/* -- accounts -----------------------------------------------------------------------------------
+ */
+
+static const char *
+next_id(void *arg)
+{
+	struct deliverer *d = arg;
+
+	snprintf(d->id, sizeof d->id, "%06lu", ++d->last_id);
+	return d->id;
+}
+
+static void
+on_changed(void *arg)
+{
+	next_turn(arg);
+}
+
+static struct desk *
+desk_new(struct deliverer *d, const char *account)
+{
+	const struct outbox_settings settings = {
+	    .deliverer = &d->settings,
+	    .slots = d->slots,
+	    .helo = d->host,
+	    .next_id = next_id,
+	    .changed = on_changed,
+	    .arg = d,
+	};
+	struct desk *desk = xcalloc(1, sizeof *desk);
+
+	desk->outbox = outbox_new(&settings, account);
+	return desk;
+}
+
+/* The account's desk, taken from its list; a retired one comes back with its sessions. */
+static struct desk *
+take_desk(struct deliverer *d, const char *account)
+{
+	struct desk *desk = find_in(&d->desks, account);
+
+	if (desk != NULL) {
+		TAILQ_REMOVE(&d->desks, desk, link);
+		return desk;
+	}
+	desk = find_in(&d->retired, account);
+	if (desk == NULL)
+		return desk_new(d, account);
+	TAILQ_REMOVE(&d->retired, desk, link);
+	return desk;
+}
+
+void
+deliverer_configure(struct deliverer *d, struct config *config)
+{
+	struct desk_list wanted = TAILQ_HEAD_INITIALIZER(wanted);
+	struct config *old = d->config;
+	struct desk *desk;
+
+	d->config = config_ref(config);
+	slots_configure(d->slots, config->sessions, config->sessions_per_host);
+	outqueue_set_local_domain(
+	    d->settings.queue, config->local != NULL ? config->local->domain : NULL);
+	for (size_t i = 0; i < config->account_count; i++) {
+		desk = take_desk(d, config->accounts[i].name);
+		TAILQ_INSERT_TAIL(&wanted, desk, link);
+	}
+	TAILQ_FOREACH (desk, &d->desks, link)
+		outbox_stop(desk->outbox);
+	TAILQ_CONCAT(&d->retired, &d->desks, link);
+	TAILQ_CONCAT(&d->desks, &wanted, link);
+	desk = TAILQ_FIRST(&d->desks);
+	for (size_t i = 0; i < config->account_count; i++, desk = TAILQ_NEXT(desk, link))
+		outbox_configure(desk->outbox, config, &config->accounts[i]);
+	config_unref(&old);
+	load_aliases(d);
+	next_turn(d);
+}
+
+bool
+deliverer_flush(struct deliverer *d, const char *account)
+{
+	struct desk *desk;
+
+	if (account != NULL) {
+		desk = find_in(&d->desks, account);
+		if (desk != NULL)
+			outbox_flush(desk->outbox);
+		return desk != NULL;
+	}
+	TAILQ_FOREACH (desk, &d->desks, link)
+		outbox_flush(desk->outbox);
+	return true;
+}
+
+/* -- the end of things --------------------------------------------------------------------------
+ */
+
+static void
+desk_free(struct desk *desk)
+{
+	outbox_free(&desk->outbox);
+	free(desk);
+}
+
+static void
+sweep_retired(struct deliverer *d)
+{
+	struct desk *desk, *next;
+
+	TAILQ_FOREACH_SAFE (desk, &d->retired, link, next) {
+		if (outbox_is_busy(desk->outbox))
+			continue;
+		TAILQ_REMOVE(&d->retired, desk, link);
+		desk_free(desk);
+	}
+}
+
+static bool
+any_busy(const struct deliverer *d)
+{
+	const struct desk *desk;
+
+	TAILQ_FOREACH (desk, &d->desks, link)
+		if (outbox_is_busy(desk->outbox))
+			return true;
+	return !TAILQ_EMPTY(&d->retired) || d->aliases_busy;
+}
+
+static void
+tell_once(struct deliverer *d)
+{
+	deliverer_once_cb *cb = d->once_cb;
+	const struct desk *desk;
+	size_t failed = 0;
+
+	if (cb == NULL || d->draining)
+		return;
+	TAILQ_FOREACH (desk, &d->desks, link) {
+		if (!outbox_is_drained(desk->outbox))
+			return;
+		failed += outbox_has_failed(desk->outbox);
+	}
+	d->once_cb = NULL;
+	cb(failed, d->once_arg);
+}
+
+static void
+turn_cb(evutil_socket_t fd, short what, void *arg)
+{
+	struct deliverer *d = arg;
+	deliverer_stopped_cb *cb = d->stopped_cb;
+
+	(void)fd;
+	(void)what;
+	sweep_retired(d);
+	if (d->stopping && cb != NULL && !any_busy(d)) {
+		d->stopped_cb = NULL;
+		cb(d->stopped_arg);
+		return;
+	}
+	tell_once(d);
+}
+
+static void
+on_drained(void *arg)
+{
+	struct deliverer *d = arg;
+	struct desk *desk;
+
+	d->draining = false;
+	TAILQ_FOREACH (desk, &d->desks, link)
+		outbox_wake(desk->outbox);
+	next_turn(d);
+}
+
+void
+deliverer_once(struct deliverer *d, deliverer_once_cb *cb, void *arg)
+{
+	d->once_cb = cb;
+	d->once_arg = arg;
+	d->draining = true;
+	outqueue_drain(d->settings.queue, on_drained, d);
+}
+
+void
+deliverer_stop(struct deliverer *d, deliverer_stopped_cb *cb, void *arg)
+{
+	struct desk *desk;
+
+	d->stopping = true;
+	d->stopped_cb = cb;
+	d->stopped_arg = arg;
+	TAILQ_FOREACH (desk, &d->desks, link)
+		outbox_stop(desk->outbox);
+	next_turn(d);
+}
+
+/* -- life ---------------------------------------------------------------------------------------
+ */
+
+struct deliverer *
+deliverer_new(const struct deliverer_settings *settings, struct config *config, struct verdict *why)
+{
+	struct deliverer *d = xcalloc(1, sizeof *d);
+	const struct outqueue_settings queue = {
+	    .store = settings->store,
+	    .spool = config->spool,
+	    .local_domain = config->local != NULL ? config->local->domain : NULL,
+	    .handler = &queue_handler,
+	    .arg = d,
+	};
+
+	d->settings = *settings;
+	TAILQ_INIT(&d->desks);
+	TAILQ_INIT(&d->retired);
+	if (gethostname(d->host, sizeof d->host - 1) < 0)
+		snprintf(d->host, sizeof d->host, "localhost");
+	d->config = config_ref(config);
+	d->slots = slots_new(settings->base);
+	d->turn = event_new(settings->base, -1, 0, turn_cb, d);
+	load_first_aliases(d);
+	d->settings.queue = outqueue_open(&queue, why);
+	if (d->settings.queue == NULL)
+		deliverer_free(&d);
+	return d;
+}
+
+void
+deliverer_free(struct deliverer **deliverer)
+{
+	struct deliverer *d = *deliverer;
+	struct desk *desk;
+
+	*deliverer = NULL;
+	if (d == NULL)
+		return;
+	while ((desk = TAILQ_FIRST(&d->desks)) != NULL) {
+		TAILQ_REMOVE(&d->desks, desk, link);
+		desk_free(desk);
+	}
+	outqueue_close(&d->settings.queue);
+	slots_free(&d->slots);
+	aliases_free(&d->aliases);
+	event_free(d->turn);
+	config_unref(&d->config);
+	free(d);
+}
+
+/* -- views --------------------------------------------------------------------------------------
+ */
+
+bool
+deliverer_is_busy(const struct deliverer *d)
+{
+	return any_busy(d);
+}
+
+bool
+deliverer_awaits_fate(const struct deliverer *d)
+{
+	const struct desk *desk;
+
+	TAILQ_FOREACH (desk, &d->desks, link)
+		if (outbox_awaits_fate(desk->outbox))
+			return true;
+	return false;
+}
+
+struct outqueue *
+deliverer_queue(struct deliverer *d)
+{
+	return d->settings.queue;
+}
+
+size_t
+deliverer_count(const struct deliverer *d)
+{
+	return d->config->account_count;
+}
+
+void
+deliverer_view(const struct deliverer *d, size_t index, struct deliverer_view *view)
+{
+	const struct desk *desk = TAILQ_FIRST(&d->desks);
+
+	while (index-- > 0)
+		desk = TAILQ_NEXT(desk, link);
+	outbox_view(desk->outbox, view);
+}
+
+size_t
+deliverer_session_count(const struct deliverer *d)
+{
+	const struct desk *desk;
+	size_t n = 0;
+
+	TAILQ_FOREACH (desk, &d->desks, link)
+		n += outbox_session_count(desk->outbox);
+	return n;
+}
+
+void
+deliverer_session_view(const struct deliverer *d, size_t index, struct deliverer_session_view *view)
+{
+	const struct desk *desk;
+
+	TAILQ_FOREACH (desk, &d->desks, link) {
+		size_t n = outbox_session_count(desk->outbox);
+
+		if (index < n) {
+			outbox_session_view(desk->outbox, index, view);
+			return;
+		}
+		index -= n;
+	}
+}

@@ -1,0 +1,87 @@
+#ifndef POSTRIDER_DELIVER_DELIVERER_H
+#define POSTRIDER_DELIVER_DELIVERER_H
+
+#include "base/verdict.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct config;
+struct deliverer;
+struct event_base;
+struct net;
+struct outqueue;
+struct store;
+struct vault;
+struct worker;
+
+/*
+ * The sending side: the spool is watched, what is dropped there is routed to an account and
+ * queued, and every account's queue is drained.  Loop's thread only.
+ */
+struct deliverer_settings {
+	struct event_base *base; /* borrowed until deliverer_free(), as all of these */
+	struct net *net;
+	struct store *store;
+	struct vault *vault;
+	struct worker *log_worker;  /* writes session logs */
+	struct worker *load_worker; /* reads the aliases */
+	struct outqueue *queue;     /* filled in by deliverer_new() */
+};
+
+/* Opens the spool, recovers what an earlier run left, and watches.  NULL with why (FAIL_LOCAL). */
+struct deliverer *deliverer_new(
+    const struct deliverer_settings *settings, struct config *config, struct verdict *why);
+
+/* Only after deliverer_stop() has called back.  Sets the pointer to NULL; NULL inside is fine. */
+void deliverer_free(struct deliverer **deliverer);
+
+/* Takes these accounts, as fetcher_configure() does. */
+void deliverer_configure(struct deliverer *deliverer, struct config *config);
+
+/* Everything that waits is due now.  False: no such account.  NULL: all. */
+bool deliverer_flush(struct deliverer *deliverer, const char *account);
+
+/* --once: claims what is in the spool, sends what is due, then tells how many accounts failed. */
+typedef void deliverer_once_cb(size_t failed, void *arg);
+void deliverer_once(struct deliverer *deliverer, deliverer_once_cb *cb, void *arg);
+
+typedef void deliverer_stopped_cb(void *arg);
+void deliverer_stop(struct deliverer *deliverer, deliverer_stopped_cb *cb, void *arg);
+
+bool deliverer_is_busy(const struct deliverer *deliverer);
+
+/* A final dot waits for its reply: worth waiting a minute for. */
+bool deliverer_awaits_fate(const struct deliverer *deliverer);
+
+/* For what control asks of the queue itself.  Borrowed. */
+struct outqueue *deliverer_queue(struct deliverer *deliverer);
+
+struct deliverer_view {
+	const char *account;
+	const char *state;
+	const char *server;                               /* NULL when disabled */
+	int64_t last_attempt, last_success, next_attempt; /* wall ms, 0: none */
+	unsigned failures;
+	int64_t error_time; /* wall ms, 0: no error */
+	enum fail error_kind;
+	const char *error_text;
+	uint64_t sent, sent_octets;
+	uint64_t queued;
+};
+
+struct deliverer_session_view {
+	const char *id, *account, *server, *state;
+	int64_t since;
+	uint64_t octets_in, octets_out;
+};
+
+/* In the order of the configuration, every account, those without smtp too. */
+size_t deliverer_count(const struct deliverer *deliverer);
+void deliverer_view(const struct deliverer *deliverer, size_t index, struct deliverer_view *view);
+size_t deliverer_session_count(const struct deliverer *deliverer);
+void deliverer_session_view(
+    const struct deliverer *deliverer, size_t index, struct deliverer_session_view *view);
+
+#endif

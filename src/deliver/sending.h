@@ -1,0 +1,81 @@
+#ifndef POSTRIDER_DELIVER_SENDING_H
+#define POSTRIDER_DELIVER_SENDING_H
+
+#include "base/verdict.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct account_config;
+struct config;
+struct event_base;
+struct net;
+struct outmessage;
+struct outqueue;
+struct sending;
+struct settlement;
+struct vault;
+struct worker;
+
+/*
+ * One SMTP session of one account: the secret is fetched, the session held, and as many messages
+ * sent as the owner has.  The next messages are read while one is on its way; one with more
+ * recipients than a transaction takes goes in several.
+ */
+struct sending_handler {
+	/* The next message to send, lent by the queue; NULL when there is none at the moment. */
+	struct outmessage *(*take)(void *arg);
+
+	/*
+	 * The message comes back, with what was said of its recipients noted: the owner finishes
+	 * the settlement and clears it.  trouble: what ended the session, when that is why; else
+	 * NULL.
+	 */
+	void (*settled)(struct outmessage *message, struct settlement *settlement,
+	    const struct verdict *trouble, void *arg);
+};
+
+struct sending_settings {
+	struct event_base *base; /* borrowed for the sending's life, as the next four */
+	struct net *net;
+	struct vault *vault;
+	struct worker *log_worker;
+	struct outqueue *queue;
+	struct config *config;                /* a reference is taken */
+	const struct account_config *account; /* of that configuration, with smtp */
+	const char *helo;
+	const char *id; /* "000123" */
+};
+
+struct sending_result {
+	struct verdict why;
+	bool stopped;        /* ended by sending_stop() */
+	bool slow;           /* the server asked for restraint */
+	unsigned messages;   /* that were offered to the server */
+	uint64_t recipients; /* accepted */
+	uint64_t octets;     /* of messages with an accepted recipient */
+};
+
+/* Over, in a turn of its own, every message settled before: free it, now or later. */
+typedef void sending_cb(const struct sending_result *result, void *arg);
+
+struct sending *sending_new(const struct sending_settings *settings,
+    const struct sending_handler *handler, sending_cb *cb, void *arg);
+
+/* There may be something to take again. */
+void sending_go(struct sending *sending);
+
+/* No more messages; a final dot that was sent is waited for, anything else is cut off. */
+void sending_stop(struct sending *sending);
+void sending_free(struct sending **sending);
+
+/* A final dot waits for its reply. */
+bool sending_awaits_fate(const struct sending *sending);
+
+const char *sending_state(const struct sending *sending);
+const char *sending_id(const struct sending *sending);
+int64_t sending_since(const struct sending *sending);
+uint64_t sending_octets_in(const struct sending *sending);
+uint64_t sending_octets_out(const struct sending *sending);
+
+#endif

@@ -1,0 +1,240 @@
+#include "deliver/smtp_session_internal.h"
+
+#include "base/str.h"
+#include "base/xalloc.h"
+#include "config/config.h"
+#include "net/transcript.h"
+#include "proto/rfc5322_domain.h"
+#include "proto/smtp_address.h"
+#include "proto/smtp_command.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+/* An IDN domain becomes A-labels; what is beyond ASCII after that needs SMTPUTF8.  free(3) it. */
+static char *
+to_ascii(const char *address)
+{
+	char *ascii = rfc5322_domain_address_to_ascii(address);
+
+	return ascii != NULL ? ascii : xstrdup(address);
+}
+
+static bool
+needs_utf8(const char *address)
+{
+	char *ascii = to_ascii(address);
+	bool needs = !smtp_is_ascii(ascii);
+
+	free(ascii);
+	return needs;
+}
+
+static bool
+message_needs_utf8(const struct smtp_message *m)
+{
+	bool needs = m->smtputf8 || needs_utf8(m->sender);
+
+	for (size_t i = 0; i < m->recipient_count && !needs; i++)
+		needs = needs_utf8(m->recipients[i]);
+	return needs;
+}
+
+/* As it goes out in this transaction.  free(3) it. */
+static char *
+wire_address(const struct smtp_session *s, const char *address)
+{
+	return s->transaction.utf8 ? xstrdup(address) : to_ascii(address);
+}
+
+/* -- what is refused here --------------------------------------------------------------------- */
+
+/* RFC 1870 section 6.1: a client need not offer what is larger than the server takes. */
+static void
+refuse_size(struct smtp_session *s)
+{
+	const struct smtp_message *m = s->transaction.message;
+	uint64_t limit = s->capabilities.size_limit;
+	struct smtp_result result;
+
+	if (limit == 0 || m->size <= limit)
+		return;
+	smtp_fate_from_text(&result, SMTP_REFUSED, "size", "5.3.4",
+	    "the message has %" PRIu64 " octets, and %s takes no more than %" PRIu64, m->size,
+	    s->server, limit);
+	smtp_fate_decide_open(s, &result);
+}
+
+/* RFC 6531 section 3.2: who needs it cannot be reached; everybody, when the sender does. */
+static void
+refuse_utf8(struct smtp_session *s)
+{
+	const struct smtp_message *m = s->transaction.message;
+	bool sender = needs_utf8(m->sender);
+	struct smtp_result result;
+
+	smtp_fate_from_text(&result, SMTP_REFUSED, "smtputf8", "5.6.7",
+	    "the %s's address is beyond ASCII, and %s does not offer SMTPUTF8, which carries it; "
+	    "use an address in ASCII, or another server",
+	    sender ? "sender" : "recipient", s->server);
+	for (size_t i = 0; i < m->recipient_count; i++)
+		if (s->transaction.stands[i] == SMTP_STAND_OPEN &&
+		    (sender || needs_utf8(m->recipients[i])))
+			smtp_fate_decide(s, i, &result);
+}
+
+/* RFC 9422 section 3.1: what is behind the limit goes into another transaction. */
+static void
+put_off_beyond_limit(struct smtp_session *s)
+{
+	const struct smtp_transaction *t = &s->transaction;
+	uint32_t limit = s->capabilities.rcpt_max;
+	struct smtp_result result;
+	size_t open = 0;
+
+	smtp_fate_from_text(&result, SMTP_DEFERRED, "rcpt", "", "%s takes %u recipients at a time",
+	    s->server, (unsigned)limit);
+	result.again = true;
+	for (size_t i = 0; i < t->message->recipient_count && limit > 0; i++)
+		if (t->stands[i] == SMTP_STAND_OPEN && open++ >= limit)
+			smtp_fate_decide(s, i, &result);
+}
+
+/* -- the commands ------------------------------------------------------------------------------ */
+
+static void
+add_command(struct smtp_session *s, enum smtp_step step, size_t recipient, struct str *line)
+{
+	struct smtp_transaction *t = &s->transaction;
+
+	t->commands[t->command_count++] = (struct smtp_envelope_command){
+	    .step = step, .recipient = recipient, .line = str_take(line)};
+}
+
+/* RFC 3461: a message without a reverse-path asks for no reports. */
+static bool
+asks_reports(const struct smtp_session *s)
+{
+	return *s->transaction.message->sender != '\0' &&
+	       (s->config->dsn_notify != NULL || s->config->dsn_ret != NULL);
+}
+
+static bool
+write_mail(struct smtp_session *s, struct smtp_mail *mail, struct str *line, const char **why)
+{
+	const struct smtp_message *m = s->transaction.message;
+
+	if (asks_reports(s)) {
+		mail->ret = s->config->dsn_ret;
+		mail->envid = m->envid;
+	}
+	if (smtp_command_mail(line, mail, &s->capabilities, why))
+		return true;
+	mail->envid = NULL; /* unfit, perhaps, but nothing depends on it */
+	return smtp_command_mail(line, mail, &s->capabilities, why);
+}
+
+static void
+add_mail(struct smtp_session *s)
+{
+	const struct smtp_message *m = s->transaction.message;
+	char *sender = wire_address(s, m->sender);
+	struct smtp_mail mail = {
+	    .sender = sender,
+	    .size = m->size,
+	    .eight_bit = m->eight_bit,
+	    .utf8 = s->transaction.utf8,
+	};
+	struct str line = STR_INIT;
+	struct smtp_result result;
+	const char *why;
+
+	if (write_mail(s, &mail, &line, &why)) {
+		add_command(s, SMTP_STEP_MAIL, 0, &line);
+	} else {
+		smtp_fate_from_text(
+		    &result, SMTP_REFUSED, "mail", "5.1.7", "the sender's address %s", why);
+		smtp_fate_decide_open(s, &result);
+	}
+	str_clear(&line);
+	free(sender);
+}
+
+static void
+add_rcpt(struct smtp_session *s, size_t i)
+{
+	const char *address = s->transaction.message->recipients[i];
+	char *recipient = wire_address(s, address);
+	struct smtp_rcpt rcpt = {.recipient = recipient, .utf8 = s->transaction.utf8};
+	struct str line = STR_INIT;
+	struct smtp_result result;
+	const char *why;
+
+	if (asks_reports(s)) {
+		rcpt.notify = s->config->dsn_notify;
+		rcpt.original = address;
+	}
+	if (smtp_command_rcpt(&line, &rcpt, &s->capabilities, &why)) {
+		add_command(s, SMTP_STEP_RCPT, i, &line);
+	} else {
+		smtp_fate_from_text(
+		    &result, SMTP_REFUSED, "rcpt", "5.1.3", "the recipient's address %s", why);
+		smtp_fate_decide(s, i, &result);
+	}
+	str_clear(&line);
+	free(recipient);
+}
+
+static void
+add_commands(struct smtp_session *s)
+{
+	struct smtp_transaction *t = &s->transaction;
+	struct str line = STR_INIT;
+
+	t->commands = xcalloc(t->message->recipient_count + 2, sizeof *t->commands);
+	add_mail(s);
+	for (size_t i = 0; i < t->message->recipient_count; i++)
+		if (t->stands[i] == SMTP_STAND_OPEN)
+			add_rcpt(s, i);
+	str_append_text(&line, "DATA");
+	add_command(s, SMTP_STEP_DATA, 0, &line);
+}
+
+static bool
+is_anybody_open(const struct smtp_transaction *t)
+{
+	for (size_t i = 0; i < t->message->recipient_count; i++)
+		if (t->stands[i] == SMTP_STAND_OPEN)
+			return true;
+	return false;
+}
+
+static void
+note_shortcomings(const struct smtp_session *s)
+{
+	const struct smtp_message *m = s->transaction.message;
+
+	if (m->eight_bit && !s->capabilities.eight_bit)
+		transcript_note(s->transcript,
+		    "the server does not offer 8BITMIME; 8-bit text goes to it as it is");
+	if (m->smtputf8 && !s->transaction.utf8)
+		transcript_note(s->transcript,
+		    "the server does not offer SMTPUTF8; a header beyond ASCII goes as it is");
+}
+
+bool
+smtp_envelope_prepare(struct smtp_session *s)
+{
+	struct smtp_transaction *t = &s->transaction;
+
+	t->utf8 = s->capabilities.utf8 && message_needs_utf8(t->message);
+	refuse_size(s);
+	if (!s->capabilities.utf8)
+		refuse_utf8(s);
+	put_off_beyond_limit(s);
+	if (!is_anybody_open(t))
+		return false;
+	note_shortcomings(s);
+	add_commands(s);
+	return is_anybody_open(t);
+}

@@ -1,0 +1,105 @@
+#include "deliver/smtp_session_internal.h"
+
+#include "base/str.h"
+#include "net/transcript.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+void
+smtp_fate_from_reply(struct smtp_session *s, struct smtp_result *result, enum smtp_fate fate,
+    const char *stage, const struct smtp_reply *reply)
+{
+	const struct smtp_status *status = &reply->status;
+	struct str line = STR_INIT;
+
+	*result = (struct smtp_result){.fate = fate, .stage = stage, .code = reply->code};
+	if (status->class != 0)
+		snprintf(result->status, sizeof result->status, "%u.%u.%u", status->class % 10,
+		    status->subject % 1000, status->detail % 1000);
+	smtp_reply_describe(reply, &line);
+	transcript_escape(
+	    s->transcript, result->text, sizeof result->text, str_text(&line), line.len);
+	str_clear(&line);
+}
+
+void
+smtp_fate_from_text(struct smtp_result *result, enum smtp_fate fate, const char *stage,
+    const char *status, const char *format, ...)
+{
+	va_list ap;
+
+	*result = (struct smtp_result){.fate = fate, .stage = stage};
+	snprintf(result->status, sizeof result->status, "%s", status);
+	va_start(ap, format);
+	vsnprintf(result->text, sizeof result->text, format, ap);
+	va_end(ap);
+	str_trim_partial(result->text);
+}
+
+void
+smtp_fate_decide(struct smtp_session *s, size_t recipient, const struct smtp_result *result)
+{
+	s->transaction.stands[recipient] = SMTP_STAND_DECIDED;
+	s->transaction.results[recipient] = *result;
+}
+
+void
+smtp_fate_decide_open(struct smtp_session *s, const struct smtp_result *result)
+{
+	const struct smtp_transaction *t = &s->transaction;
+
+	for (size_t i = 0; i < t->message->recipient_count; i++)
+		if (t->stands[i] != SMTP_STAND_DECIDED)
+			smtp_fate_decide(s, i, result);
+}
+
+/*
+ * Behind the final dot only a reply tells; before MAIL, and with the account's own trouble, nothing
+ * is held against the message.
+ */
+void
+smtp_fate_decide_by_verdict(struct smtp_session *s)
+{
+	const struct smtp_transaction *t = &s->transaction;
+	struct smtp_result result;
+
+	if (s->account_trouble || !t->mail_sent)
+		smtp_fate_from_text(&result, SMTP_UNTRIED, t->stage, "", "%s", s->why.text);
+	else if (t->dot_sent)
+		smtp_fate_from_text(&result, SMTP_UNKNOWN, t->stage, "",
+		    "the message was sent and its end not acknowledged, so it may have been "
+		    "delivered: %.350s",
+		    s->why.text);
+	else
+		smtp_fate_from_text(&result, SMTP_DEFERRED, t->stage, "", "%s", s->why.text);
+	smtp_fate_decide_open(s, &result);
+}
+
+static bool
+is_sent_to_anybody(const struct smtp_transaction *t)
+{
+	for (size_t i = 0; i < t->message->recipient_count; i++)
+		if (t->results[i].fate == SMTP_SENT)
+			return true;
+	return false;
+}
+
+/*
+ * Who was put off by the server comes back at once when the others got through.  Who was put off
+ * here, by the limit that the server told, was never asked about: or the first ones, if they are
+ * deferred each time, would keep the last ones from ever being tried.
+ */
+void
+smtp_fate_settle_again(struct smtp_session *s)
+{
+	const struct smtp_transaction *t = &s->transaction;
+	bool over = s->state == SMTP_STATE_CLOSED;
+	bool sent = is_sent_to_anybody(t);
+
+	for (size_t i = 0; i < t->message->recipient_count; i++) {
+		struct smtp_result *r = &t->results[i];
+
+		r->again = r->again && !over && (r->code == 0 ? !t->mail_refused : sent);
+	}
+}

@@ -1,0 +1,141 @@
+#ifndef POSTRIDER_DELIVER_SMTP_SESSION_H
+#define POSTRIDER_DELIVER_SMTP_SESSION_H
+
+#include "base/verdict.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct deriver;
+struct event_base;
+struct net;
+struct secret;
+struct smtp_config;
+struct smtp_session;
+struct transcript;
+
+/*
+ * The SMTP conversation (RFC 5321, 3207, 4954, 2920, 1870, 6152, 6531, 3461): from the greeting to
+ * QUIT, many messages a connection.  It knows no files, no queue and no retries.
+ */
+
+/* One message for one session; everything is borrowed until its done() or the session's closed().
+ */
+struct smtp_message {
+	const char *sender;            /* reverse-path, "" is null */
+	const char *const *recipients; /* at most max_recipients */
+	size_t recipient_count;
+	uint64_t size;     /* octets on the wire, as far as known; for SIZE */
+	bool eight_bit;    /* has octets above 127: BODY=8BITMIME where offered */
+	bool smtputf8;     /* header or addresses need RFC 6531 */
+	const char *envid; /* for DSN; NULL: none */
+	void *tag;         /* the owner's */
+};
+
+/* What became of a recipient. */
+enum smtp_fate {
+	SMTP_SENT,     /* accepted: the message is the server's */
+	SMTP_DEFERRED, /* 4yz, or trouble that passes */
+	SMTP_REFUSED,  /* 5yz */
+	SMTP_UNKNOWN,  /* the final dot was sent and never answered */
+	SMTP_UNTRIED /* ended before MAIL, or with trouble of the account's: nothing was said of it
+		      */
+};
+
+struct smtp_result {
+	enum smtp_fate fate;
+	/*
+	 * DEFERRED only because the server wants fewer recipients at a time, and the others had
+	 * their turn: to be tried at once, in a transaction without them.
+	 */
+	bool again;
+	int code;          /* reply code, 0: none */
+	char status[12];   /* enhanced status code "5.1.1", "" when there is none */
+	const char *stage; /* static: "mail", "rcpt", "data", "dot", "size", "smtputf8" */
+	/*
+	 * The reply in one line, "550 5.1.1 No such user", escaped; when code is 0, a sentence of
+	 * our own.  For people and for the report.
+	 */
+	char text[512];
+};
+
+struct smtp_handler {
+	/* Greeting, TLS and authentication are behind: messages may come. */
+	void (*ready)(void *arg);
+
+	/* The next message; false when there is none at the moment. */
+	bool (*next)(const struct smtp_message **message, void *arg);
+
+	/*
+	 * The body of this message is wanted now (354): answered, from inside or later, with one
+	 * smtp_session_body() or smtp_session_body_failed(); asked again when little of what was
+	 * given still waits for the kernel.
+	 */
+	void (*body)(const struct smtp_message *message, void *arg);
+
+	/* Each recipient's fate, in their order; for every message given, exactly once. */
+	void (*done)(
+	    const struct smtp_message *message, const struct smtp_result *results, void *arg);
+
+	/* Nothing under way and next() had nothing: go on, or quit. */
+	void (*idle)(void *arg);
+
+	/*
+	 * Over: the last call; the session may be freed inside.  Messages under way had their
+	 * done() before.  slow: the server asked for restraint (421, 432, 454).
+	 */
+	void (*closed)(const struct verdict *why, bool slow, void *arg);
+};
+
+struct smtp_session_settings {
+	struct event_base *base; /* borrowed for the session's life, as all of these */
+	struct net *net;
+	const struct smtp_config *config;
+	struct transcript *transcript;
+	struct secret *secret;   /* a reference is taken; NULL without user */
+	struct deriver *deriver; /* for SCRAM */
+	const char *helo;        /* what to say in EHLO */
+};
+
+/* Starts connecting; no handler runs inside this or any other call: all come from the loop. */
+struct smtp_session *smtp_session_new(
+    const struct smtp_session_settings *settings, const struct smtp_handler *handler, void *arg);
+
+/* Closes at once; a message under way has no done() then.  Sets the pointer to NULL. */
+void smtp_session_free(struct smtp_session **session);
+
+/* There may be something in next() again: it is asked in the next turn. */
+void smtp_session_go(struct smtp_session *session);
+
+/*
+ * The next octets of the current message, copied, cut anywhere, at most some 256 KiB; last: the
+ * final dot follows.  Dots are stuffed here, and line ends other than CRLF never leave.  Without
+ * effect when no body is wanted, for the session may have ended since it was asked for.
+ */
+void smtp_session_body(struct smtp_session *session, const char *data, size_t len, bool last);
+
+/*
+ * The body cannot be read: the message is deferred with this text, and the connection ends with
+ * this verdict, for behind DATA nothing else keeps the server from taking half a message.
+ */
+void smtp_session_body_failed(struct smtp_session *session, const struct verdict *why);
+
+/* Sends QUIT, instead of asking for another message. */
+void smtp_session_quit(struct smtp_session *session);
+
+/*
+ * Ends the session with this verdict (a fault on our side): done() for a message under way, and
+ * closed(), run in the next turn.
+ */
+void smtp_session_fail(struct smtp_session *session, const struct verdict *why);
+
+/* True while a final dot waits for its reply. */
+bool smtp_session_awaits_fate(const struct smtp_session *session);
+
+/* "resolving", "connecting", "handshake", "authenticating", "sending"; static. */
+const char *smtp_session_state(const struct smtp_session *session);
+uint64_t smtp_session_octets_in(const struct smtp_session *session);
+uint64_t smtp_session_octets_out(const struct smtp_session *session);
+
+#endif

@@ -1,0 +1,254 @@
+#include "deliver/smtp_session_internal.h"
+
+#include "base/xalloc.h"
+#include "config/config.h"
+#include "net/conn.h"
+
+#include <stdlib.h>
+
+/* -- begin and end ----------------------------------------------------------------------------- */
+
+void
+smtp_transaction_clear(struct smtp_transaction *t)
+{
+	for (size_t i = 0; i < t->command_count; i++)
+		free(t->commands[i].line);
+	free(t->commands);
+	free(t->results);
+	free(t->stands);
+	*t = (struct smtp_transaction){0};
+}
+
+enum smtp_state
+smtp_transaction_end(struct smtp_session *s)
+{
+	struct smtp_transaction t = s->transaction;
+
+	smtp_fate_settle_again(s);
+	s->transaction = (struct smtp_transaction){0};
+	s->handler->done(t.message, t.results, s->arg);
+	smtp_transaction_clear(&t);
+	return SMTP_STATE_READY;
+}
+
+enum smtp_state
+smtp_transaction_begin(struct smtp_session *s, const struct smtp_message *message)
+{
+	struct smtp_transaction *t = &s->transaction;
+
+	*t = (struct smtp_transaction){.message = message, .stage = "mail"};
+	t->results = xcalloc(message->recipient_count + 1, sizeof *t->results);
+	t->stands = xcalloc(message->recipient_count + 1, sizeof *t->stands);
+	if (!smtp_envelope_prepare(s))
+		return smtp_transaction_end(s);
+	return s->rset_needed ? SMTP_STATE_RSET : SMTP_STATE_ENVELOPE;
+}
+
+bool
+smtp_transaction_was_last(const struct smtp_session *s)
+{
+	uint32_t most = s->capabilities.mail_max; /* RFC 9422 section 3.1 */
+
+	return s->transactions >= s->config->max_messages || (most > 0 && s->transactions >= most);
+}
+
+enum smtp_state
+smtp_transaction_abort(
+    struct smtp_session *s, enum smtp_outcome outcome, const struct smtp_reply *reply)
+{
+	struct smtp_transaction *t = &s->transaction;
+	struct smtp_result result;
+
+	switch (outcome) {
+	case SMTP_SLOW_DOWN:
+		smtp_fate_from_reply(s, &result, SMTP_DEFERRED, t->stage, reply);
+		smtp_fate_decide_open(s, &result);
+		return smtp_slowed(s, t->stage);
+	case SMTP_ACCOUNT_TROUBLE:
+	case SMTP_AUTH_REFUSED:
+		s->account_trouble = true;
+		return smtp_refused(s, FAIL_SERVER, t->stage, "to take mail");
+	default:
+		return smtp_disorder(s, t->stage, "an answer that does not belong there");
+	}
+}
+
+/* -- RSET -------------------------------------------------------------------------------------- */
+
+void
+smtp_enter_rset(struct smtp_session *s)
+{
+	conn_send(s->conn, "RSET");
+}
+
+enum smtp_state
+smtp_on_rset(struct smtp_session *s, const struct smtp_reply *reply)
+{
+	if (reply->code / 100 != 2)
+		return smtp_refused(s, FAIL_SERVER, "rset", "RSET");
+	s->rset_needed = false;
+	return SMTP_STATE_ENVELOPE;
+}
+
+/* -- MAIL, RCPT, DATA -------------------------------------------------------------------------- */
+
+static bool
+is_pipelining(const struct smtp_session *s)
+{
+	switch (s->config->pipelining) {
+	case PIPELINING_ON:
+		return true;
+	case PIPELINING_OFF:
+		return false;
+	case PIPELINING_AUTO:
+		break;
+	}
+	return s->capabilities.pipelining;
+}
+
+/* Without pipelining DATA is not sent when nobody is left to send to. */
+static bool
+may_send(const struct smtp_session *s)
+{
+	const struct smtp_transaction *t = &s->transaction;
+
+	if (t->sent == t->command_count)
+		return false;
+	if (is_pipelining(s))
+		return true;
+	if (t->sent != t->answered || t->mail_refused)
+		return false;
+	return t->commands[t->sent].step != SMTP_STEP_DATA || t->accepted > 0;
+}
+
+/*
+ * Sends what may be sent, and waits for the first answer that is open.  When there is none, the
+ * transaction came to nothing.
+ */
+static enum smtp_state
+go_on(struct smtp_session *s)
+{
+	struct smtp_transaction *t = &s->transaction;
+	enum smtp_step step;
+
+	while (may_send(s))
+		conn_send(s->conn, t->commands[t->sent++].line);
+	if (t->answered == t->sent)
+		return smtp_transaction_end(s);
+	step = t->commands[t->answered].step;
+	t->stage = smtp_step_name(step);
+	smtp_set_silence(s, step == SMTP_STEP_DATA ? SMTP_SILENCE_DATA : SMTP_SILENCE_COMMAND);
+	return SMTP_STATE_ENVELOPE;
+}
+
+void
+smtp_enter_envelope(struct smtp_session *s)
+{
+	s->transaction.mail_sent = true;
+	s->transactions++;
+	go_on(s);
+}
+
+/* A refusal of the message as a whole: whoever is not decided has the same fate. */
+static enum smtp_state
+refuse_message(struct smtp_session *s, enum smtp_outcome outcome, const struct smtp_reply *reply)
+{
+	struct smtp_result result;
+
+	if (outcome != SMTP_DEFER_MESSAGE && outcome != SMTP_FAIL_MESSAGE)
+		return smtp_transaction_abort(s, outcome, reply);
+	smtp_fate_from_reply(s, &result,
+	    outcome == SMTP_FAIL_MESSAGE ? SMTP_REFUSED : SMTP_DEFERRED, s->transaction.stage,
+	    reply);
+	smtp_fate_decide_open(s, &result);
+	return go_on(s);
+}
+
+static enum smtp_state
+on_mail(struct smtp_session *s, const struct smtp_reply *reply)
+{
+	enum smtp_outcome outcome = smtp_outcome_judge(SMTP_STEP_MAIL, reply->code, &reply->status);
+
+	if (outcome != SMTP_ACCEPTED) {
+		s->transaction.mail_refused = true;
+		return refuse_message(s, outcome, reply);
+	}
+	s->rset_needed = true;
+	return go_on(s);
+}
+
+/* RFC 5321 section 4.5.3.1.10: those that were not asked about go with it. */
+static void
+put_off(struct smtp_session *s, size_t recipient, const struct smtp_reply *reply)
+{
+	struct smtp_transaction *t = &s->transaction;
+	struct smtp_result result;
+
+	smtp_fate_from_reply(s, &result, SMTP_DEFERRED, t->stage, reply);
+	result.again = true;
+	smtp_fate_decide(s, recipient, &result);
+	if (t->accepted == 0)
+		return;
+	while (t->sent < t->command_count && t->commands[t->sent].step == SMTP_STEP_RCPT) {
+		smtp_fate_decide(s, t->commands[t->sent++].recipient, &result);
+		t->answered++;
+	}
+}
+
+static enum smtp_state
+on_rcpt(struct smtp_session *s, size_t recipient, const struct smtp_reply *reply)
+{
+	struct smtp_transaction *t = &s->transaction;
+	struct smtp_result result;
+	enum smtp_outcome outcome;
+
+	if (t->mail_refused)
+		return go_on(s);
+	outcome = smtp_outcome_judge(SMTP_STEP_RCPT, reply->code, &reply->status);
+	switch (outcome) {
+	case SMTP_ACCEPTED:
+		t->stands[recipient] = SMTP_STAND_ACCEPTED;
+		t->accepted++;
+		return go_on(s);
+	case SMTP_DEFER_RECIPIENT:
+	case SMTP_FAIL_RECIPIENT:
+		smtp_fate_from_reply(s, &result,
+		    outcome == SMTP_FAIL_RECIPIENT ? SMTP_REFUSED : SMTP_DEFERRED, t->stage, reply);
+		smtp_fate_decide(s, recipient, &result);
+		return go_on(s);
+	case SMTP_NEXT_TRANSACTION:
+		put_off(s, recipient, reply);
+		return go_on(s);
+	default:
+		return smtp_transaction_abort(s, outcome, reply);
+	}
+}
+
+/* RFC 2920 section 3.1: DATA may have left though nobody is there, and be taken even so. */
+static enum smtp_state
+on_data(struct smtp_session *s, const struct smtp_reply *reply)
+{
+	enum smtp_outcome outcome = smtp_outcome_judge(SMTP_STEP_DATA, reply->code, &reply->status);
+
+	if (s->transaction.accepted == 0)
+		return reply->code / 100 == 3 ? SMTP_STATE_EMPTY_DOT : go_on(s);
+	if (outcome == SMTP_ACCEPTED)
+		return SMTP_STATE_BODY;
+	return refuse_message(s, outcome, reply);
+}
+
+enum smtp_state
+smtp_on_envelope(struct smtp_session *s, const struct smtp_reply *reply)
+{
+	struct smtp_transaction *t = &s->transaction;
+	const struct smtp_envelope_command *command = &t->commands[t->answered++];
+
+	switch (command->step) {
+	case SMTP_STEP_MAIL:
+		return on_mail(s, reply);
+	case SMTP_STEP_RCPT:
+		return on_rcpt(s, command->recipient, reply);
+	default:
+		return on_data(s, reply);
+	}
+}

@@ -1,0 +1,175 @@
+#include "fetch/maildrop_internal.h"
+
+#include "auth/vault.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "config/config.h"
+#include "fetch/fingerprint.h"
+#include "fetch/poll.h"
+#include "fetch/schedule.h"
+#include "store/mailbox.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The record of an idle account is written this often; of one whose fate changed, at once. */
+enum { SAVE_INTERVAL = 10 * 60 * 1000 };
+
+/* -- what is remembered ---------------------------------------------------------------------- */
+
+void
+maildrop_save(struct maildrop *m)
+{
+	m->saved_at = clock_mono();
+	mailbox_save(m->mailbox, &m->record, NULL, NULL);
+}
+
+void
+maildrop_forgive(struct maildrop *m)
+{
+	m->blocked = false;
+	m->record.auth_failures = 0;
+	m->record.blocked_until = 0;
+}
+
+/* A secret read by a command, a file or a token helper may have changed without a reload. */
+static void
+on_probe(struct secret *secret, const struct verdict *why, void *arg)
+{
+	struct maildrop *m = arg;
+	unsigned long generation;
+
+	(void)why;
+	m->probe = NULL;
+	secret_unref(&secret);
+	generation = vault_generation(m->settings.vault, &m->account->pop3->endpoint.secret);
+	if (generation == 0 || generation == m->refused_generation || !m->blocked)
+		return;
+	log_info("account=%s the secret has changed: trying again", m->name);
+	maildrop_forgive(m);
+	if (m->phase == MAILDROP_IDLE && !m->stopped)
+		maildrop_arm(m, 0);
+}
+
+void
+maildrop_probe_secret(struct maildrop *m)
+{
+	const struct secret_source *source = &m->account->pop3->endpoint.secret;
+
+	if (!m->blocked || m->record.auth_failures == 0 || m->refused_generation == 0 ||
+	    m->probe != NULL || source->kind == SECRET_NONE)
+		return;
+	m->probe = vault_get(m->settings.vault, source, on_probe, m);
+}
+
+/* A fingerprint of other settings: what was refused then says nothing about now. */
+bool
+maildrop_check_fingerprint(struct maildrop *m)
+{
+	char now[FINGERPRINT_SIZE];
+
+	fingerprint_account(m->config, m->account, now);
+	if (strcmp(now, m->record.fingerprint) == 0)
+		return false;
+	snprintf(m->record.fingerprint, sizeof m->record.fingerprint, "%s", now);
+	maildrop_forgive(m);
+	return true;
+}
+
+/* -- a poll's outcome ------------------------------------------------------------------------ */
+
+void
+maildrop_note_failure(struct maildrop *m, const struct verdict *why)
+{
+	struct mailbox_record *r = &m->record;
+
+	r->failures++;
+	if (why->kind == FAIL_AUTH) {
+		r->auth_failures++;
+		m->refused_generation =
+		    vault_generation(m->settings.vault, &m->account->pop3->endpoint.secret);
+	}
+	r->error_time = clock_wall();
+	r->error_kind = why->kind;
+	snprintf(r->error_text, sizeof r->error_text, "%s", why->text);
+}
+
+static void
+note_success(struct maildrop *m, const struct poll_result *result)
+{
+	struct mailbox_record *r = &m->record;
+
+	r->last_success = clock_wall();
+	r->failures = 0;
+	maildrop_forgive(m);
+	r->error_time = 0;
+	r->error_kind = FAIL_NONE;
+	r->error_text[0] = '\0';
+	m->on_server = result->on_server;
+	m->skipped_large = result->skipped_large;
+	if (result->skipped_large > 0)
+		log_warning(
+		    "account=%s %llu messages are larger than max_size and stay on the server",
+		    m->name, (unsigned long long)result->skipped_large);
+}
+
+void
+maildrop_note_result(struct maildrop *m, const struct poll_result *result)
+{
+	bool failed = result->why.kind != FAIL_NONE;
+	bool changed = failed || m->record.failures > 0 || result->fetched > 0;
+
+	m->record.last_attempt = poll_since(m->poll);
+	m->record.fetched += result->fetched;
+	m->record.fetched_octets += result->fetched_octets;
+	if (result->stopped) {
+		maildrop_save(m);
+		return;
+	}
+	m->on_server = -1;
+	if (failed)
+		maildrop_note_failure(m, &result->why);
+	else
+		note_success(m, result);
+	if (changed || clock_mono() - m->saved_at >= SAVE_INTERVAL)
+		maildrop_save(m);
+}
+
+static void
+maildrop_block(struct maildrop *m, const struct poll_result *result, int64_t delay)
+{
+	bool for_auth = result->why.kind == FAIL_AUTH;
+
+	if (!m->blocked)
+		log_error("account=%s is blocked: %s; when it is mended: postriderctl poll %s",
+		    m->name, result->why.text, m->name);
+	m->blocked = true;
+	m->record.blocked_until = for_auth && delay > 0 ? clock_wall() + delay : 0;
+	if (for_auth)
+		maildrop_save(m);
+}
+
+void
+maildrop_schedule_after(struct maildrop *m, const struct poll_result *result)
+{
+	const struct schedule_input input = {
+	    .interval = m->account->pop3->interval,
+	    .why = &result->why,
+	    .failures = m->record.failures,
+	    .auth_failures = m->record.auth_failures,
+	    .login_delay = result->login_delay,
+	    .more = result->more,
+	    .random = maildrop_random(),
+	};
+	struct schedule next = schedule_next(&input);
+
+	if (next.blocked)
+		maildrop_block(m, result, next.delay);
+	else
+		m->blocked = false;
+	if (result->more && result->why.kind == FAIL_NONE && result->login_delay == 0 && !m->once &&
+	    next.delay < 0)
+		m->again = true;
+	maildrop_arm(m, next.delay);
+}

@@ -1,0 +1,79 @@
+#ifndef POSTRIDER_FETCH_POLL_INTERNAL_H
+#define POSTRIDER_FETCH_POLL_INTERNAL_H
+
+#include "base/verdict.h"
+#include "fetch/poll.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct batch;
+struct event;
+struct listing;
+struct pop3_config;
+struct pop3_session;
+struct secret;
+struct transcript;
+struct vault_request;
+
+/*
+ * What the files of a poll share; nobody else includes this.  poll.c has its way from preparing to
+ * QUIT, poll_incoming.c the messages that come in and the batches that they are stored in.
+ */
+
+/* One owner: the account.  It ends when the session is closed and no store call is pending. */
+struct poll {
+	struct poll_settings settings;
+	struct config *config; /* our reference */
+	const struct pop3_config *pop3;
+	char id[16];
+	poll_cb *cb;
+	void *arg;
+	struct event *ended; /* runs the callback in a turn of its own */
+
+	int64_t since; /* wall */
+	int64_t since_mono;
+	struct vault_request *secret_request;
+	struct secret *secret;
+	struct transcript *transcript;
+	struct pop3_session *session;
+	bool session_closed;
+	bool quit_ok;
+	bool stopping;
+
+	struct listing *listing; /* the session's */
+	uint32_t cursor;         /* the last number that next() looked at */
+	bool by_uid;
+	bool matched;
+
+	struct batch *batch; /* the one being filled; NULL: none */
+	bool message_open;
+	int64_t batch_since; /* mono, of its first message */
+	bool paused;
+	unsigned pending; /* store calls whose callback is due */
+	bool expunging;   /* the rows are being marked, or are marked: QUIT is next */
+
+	int64_t *rows; /* deleted in this session, to take effect at QUIT */
+	size_t row_count, row_cap;
+	uint64_t retr_refused;
+	char refused_text[300];
+	struct poll_result result;
+};
+
+/* poll.c */
+const char *poll_account(const struct poll *p);
+void poll_blame(struct poll *p, const struct verdict *why);
+void poll_abandon(struct poll *p, const struct verdict *why);
+void poll_advance(struct poll *p);
+void poll_end_when_done(struct poll *p);
+
+/* poll_incoming.c */
+bool poll_next(uint32_t *number, void *arg);
+void poll_on_begin(uint32_t number, void *arg);
+char *poll_on_reserve(size_t room, void *arg);
+void poll_on_added(size_t len, void *arg);
+void poll_on_end(uint32_t number, void *arg);
+void poll_commit(struct poll *p);
+
+#endif

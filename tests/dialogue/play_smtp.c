@@ -1,0 +1,456 @@
+/*
+ * Plays tests/dialogue/smtp-*.txt against the real SMTP session.  Steps:
+ *
+ *   CONFIG key=value ...   tls=none|starttls|implicit pipelining=auto|on|off user=NAME timeout=MS
+ *                          auth=MECHANISM max_messages=N notify=LIST ret=WORD helo=NAME;
+ *                          texts=on tells the text of each result, free=late frees the session
+ *                          only at the end; the secret is always "secret"
+ *   MESSAGE NAME SENDER RECIPIENT... key...
+ *                          one more for next(); keys: size=N envid=ID 8bit utf8; "-" is the null
+ *                          sender
+ *   EVENT connecting|connected|secured|failed|stuck|drained
+ *   S: text                the server sends a line (CRLF is added)
+ *   S+ text                the server sends just these octets
+ *   REPEAT N text          the server sends the line N times
+ *   C: text                the client must have sent this line
+ *   O: text                the client must have sent these octets of a message
+ *   H: text                the owner must have been told this
+ *   T: text                the text of the oldest result not looked at yet
+ *   TIME +MS               so much time passes in silence
+ *   DO go|quit|fail|piece TEXT|last TEXT|fill N|body-failed
+ *                          what the owner does; fill is a piece of N octets, in lines, that are not
+ *                          to be looked at
+ *   STATE name             smtp_session_state(), with "awaits fate" behind it when so
+ */
+#include "base/secret.h"
+#include "base/str.h"
+#include "base/xalloc.h"
+#include "config/config.h"
+#include "deliver/smtp_session.h"
+#include "net/transcript.h"
+#include "paper_conn.h"
+#include "script.h"
+
+#include <event2/event.h>
+#include <glob.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MESSAGES_MAX = 16, RECIPIENTS_MAX = 16 };
+
+struct note {
+	struct smtp_message message;
+	char *words; /* everything in it */
+	char *name;
+	const char *recipients[RECIPIENTS_MAX];
+};
+
+struct stage {
+	struct event_base *base;
+	struct smtp_config config;
+	struct transcript *transcript;
+	char user[64], helo[64], notify[64], ret[16];
+	struct secret *secret;
+	struct smtp_session *session;
+	struct note notes[MESSAGES_MAX];
+	size_t note_count, note_given;
+	bool texts, free_late;
+};
+
+/* -- the owner ------------------------------------------------------------------------------- */
+
+static const char *
+name_of(const struct smtp_message *message)
+{
+	return ((const struct note *)message->tag)->name;
+}
+
+static void
+on_ready(void *arg)
+{
+	(void)arg;
+	script_happened('H', "ready");
+}
+
+static bool
+on_next(const struct smtp_message **message, void *arg)
+{
+	struct stage *stage = arg;
+
+	if (stage->note_given == stage->note_count)
+		return false;
+	*message = &stage->notes[stage->note_given++].message;
+	return true;
+}
+
+static void
+on_body(const struct smtp_message *message, void *arg)
+{
+	(void)arg;
+	script_happened('H', "body %s", name_of(message));
+}
+
+static const char *
+fate_name(enum smtp_fate fate)
+{
+	static const char *const names[] = {"sent", "deferred", "refused", "unknown", "untried"};
+
+	return names[fate];
+}
+
+static void
+on_done(const struct smtp_message *message, const struct smtp_result *results, void *arg)
+{
+	struct stage *stage = arg;
+
+	for (size_t i = 0; i < message->recipient_count; i++) {
+		const struct smtp_result *r = &results[i];
+
+		script_happened('H', "%s: %s %s at %s%s%.0d%s%s%s", name_of(message),
+		    message->recipients[i], fate_name(r->fate), r->stage, r->code > 0 ? " " : "",
+		    r->code, *r->status != '\0' ? " " : "", r->status, r->again ? " again" : "");
+		if (stage->texts)
+			script_happened('T', "%s", r->text);
+	}
+	script_happened('H', "done %s", name_of(message));
+}
+
+static void
+on_idle(void *arg)
+{
+	(void)arg;
+	script_happened('H', "idle");
+}
+
+static void
+on_closed(const struct verdict *why, bool slow, void *arg)
+{
+	struct stage *stage = arg;
+
+	if (why->kind == FAIL_NONE)
+		script_happened('H', "closed ok%s", slow ? ", slow" : "");
+	else
+		script_happened('H', "closed %s at %s%s%.0d%s", verdict_kind_name(why->kind),
+		    why->stage, why->code > 0 ? " " : "", why->code, slow ? ", slow" : "");
+	if (stage->texts && why->kind != FAIL_NONE)
+		script_happened('T', "%s", why->text);
+	if (!stage->free_late)
+		smtp_session_free(&stage->session);
+}
+
+static const struct smtp_handler handler = {
+    .ready = on_ready,
+    .next = on_next,
+    .body = on_body,
+    .done = on_done,
+    .idle = on_idle,
+    .closed = on_closed,
+};
+
+/* -- the steps ------------------------------------------------------------------------------- */
+
+static bool
+set_auth(struct endpoint_config *endpoint, const char *value)
+{
+	endpoint->auth_auto = false;
+	for (unsigned i = 0; i < AUTH_MECHANISM_COUNT; i++)
+		if (strcmp(auth_mechanism_name((enum auth_mechanism)i), value) == 0)
+			endpoint->auth |= 1u << i;
+	return endpoint->auth != 0;
+}
+
+static bool
+set_key(struct stage *stage, const char *key, const char *value)
+{
+	struct smtp_config *c = &stage->config;
+
+	if (strcmp(key, "tls") == 0)
+		c->endpoint.tls = strcmp(value, "none") == 0       ? TLS_NONE
+				  : strcmp(value, "starttls") == 0 ? TLS_STARTTLS
+								   : TLS_IMPLICIT;
+	else if (strcmp(key, "pipelining") == 0)
+		c->pipelining = strcmp(value, "on") == 0    ? PIPELINING_ON
+				: strcmp(value, "off") == 0 ? PIPELINING_OFF
+							    : PIPELINING_AUTO;
+	else if (strcmp(key, "user") == 0)
+		snprintf(stage->user, sizeof stage->user, "%s", value);
+	else if (strcmp(key, "helo") == 0)
+		snprintf(stage->helo, sizeof stage->helo, "%s", value);
+	else if (strcmp(key, "notify") == 0)
+		snprintf(stage->notify, sizeof stage->notify, "%s", value);
+	else if (strcmp(key, "ret") == 0)
+		snprintf(stage->ret, sizeof stage->ret, "%s", value);
+	else if (strcmp(key, "timeout") == 0)
+		c->endpoint.timeout = atol(value);
+	else if (strcmp(key, "max_messages") == 0)
+		c->max_messages = (unsigned)atol(value);
+	else if (strcmp(key, "texts") == 0)
+		stage->texts = true;
+	else if (strcmp(key, "free") == 0)
+		stage->free_late = true;
+	else
+		return strcmp(key, "auth") == 0 && set_auth(&c->endpoint, value);
+	return true;
+}
+
+static void
+play_config(struct stage *stage, const struct script_step *step)
+{
+	char *save = NULL;
+
+	for (char *word = strtok_r(step->rest, " ", &save); word != NULL;
+	     word = strtok_r(NULL, " ", &save)) {
+		char *value = strchr(word, '=');
+
+		*value++ = '\0';
+		if (!set_key(stage, word, value))
+			script_complain(step, "no such key: %s", word);
+	}
+	stage->config.endpoint.user = *stage->user != '\0' ? stage->user : NULL;
+	stage->config.dsn_notify = *stage->notify != '\0' ? stage->notify : NULL;
+	stage->config.dsn_ret = *stage->ret != '\0' ? stage->ret : NULL;
+}
+
+static void
+set_message_word(struct note *note, char *word)
+{
+	struct smtp_message *m = &note->message;
+
+	if (strcmp(word, "8bit") == 0)
+		m->eight_bit = true;
+	else if (strcmp(word, "utf8") == 0)
+		m->smtputf8 = true;
+	else if (strncmp(word, "size=", 5) == 0)
+		m->size = strtoull(word + 5, NULL, 10);
+	else if (strncmp(word, "envid=", 6) == 0)
+		m->envid = word + 6;
+	else
+		note->recipients[m->recipient_count++] = word;
+}
+
+static void
+play_message(struct stage *stage, const struct script_step *step)
+{
+	struct note *note = &stage->notes[stage->note_count++];
+	char *save = NULL;
+	char *word;
+
+	note->words = xstrdup(step->rest);
+	note->name = strtok_r(note->words, " ", &save);
+	note->message.sender = strtok_r(NULL, " ", &save);
+	if (strcmp(note->message.sender, "-") == 0)
+		note->message.sender = "";
+	while ((word = strtok_r(NULL, " ", &save)) != NULL)
+		set_message_word(note, word);
+	note->message.recipients = note->recipients;
+	note->message.tag = note;
+}
+
+static void
+start_session(struct stage *stage)
+{
+	const struct smtp_session_settings settings = {
+	    .base = stage->base,
+	    .config = &stage->config,
+	    .transcript = stage->transcript,
+	    .secret = stage->secret,
+	    .helo = stage->helo,
+	};
+
+	stage->session = smtp_session_new(&settings, &handler, stage);
+}
+
+static void
+play_event(struct stage *stage, const struct script_step *step)
+{
+	static const struct {
+		const char *name;
+		enum conn_event event;
+	} events[] = {{"connecting", CONN_CONNECTING}, {"connected", CONN_CONNECTED},
+	    {"secured", CONN_SECURED}, {"failed", CONN_FAILED}};
+	struct verdict why;
+
+	if (stage->session == NULL)
+		start_session(stage);
+	verdict_fail(&why, FAIL_NETWORK, "closed", "the server closed the connection");
+	for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
+		if (strcmp(step->rest, events[i].name) == 0) {
+			paper_conn_event(events[i].event, &why);
+			return;
+		}
+	}
+	if (strcmp(step->rest, "stuck") == 0)
+		paper_conn_stick(true);
+	else if (strcmp(step->rest, "drained") == 0)
+		paper_conn_stick(false);
+	else
+		script_complain(step, "no such event");
+}
+
+/* A large piece; what is sent of it is forgotten. */
+static void
+play_fill(struct stage *stage, size_t len)
+{
+	char *data = xcalloc(1, len + 1);
+
+	memset(data, 'x', len);
+	for (size_t i = 78; i + 1 < len; i += 80)
+		memcpy(data + i, "\r\n", 2);
+	smtp_session_body(stage->session, data, len, false);
+	script_forget('O');
+	free(data);
+}
+
+static void
+play_do(struct stage *stage, const struct script_step *step)
+{
+	size_t verb = strcspn(step->rest, " ");
+	const char *rest = step->rest + verb + (step->rest[verb] == ' ');
+	size_t rest_len = step->rest_len - (size_t)(rest - step->rest);
+	struct verdict why;
+
+	step->rest[verb] = '\0';
+	if (strcmp(step->rest, "go") == 0) {
+		smtp_session_go(stage->session);
+	} else if (strcmp(step->rest, "quit") == 0) {
+		smtp_session_quit(stage->session);
+	} else if (strcmp(step->rest, "fail") == 0) {
+		verdict_fail(&why, FAIL_LOCAL, "stop", "the daemon stops");
+		smtp_session_fail(stage->session, &why);
+	} else if (strcmp(step->rest, "piece") == 0) {
+		smtp_session_body(stage->session, rest, rest_len, false);
+	} else if (strcmp(step->rest, "last") == 0) {
+		smtp_session_body(stage->session, rest, rest_len, true);
+	} else if (strcmp(step->rest, "fill") == 0) {
+		play_fill(stage, strtoul(rest, NULL, 10));
+	} else if (strcmp(step->rest, "body-failed") == 0) {
+		verdict_fail(&why, FAIL_LOCAL, "read", "the disk is gone");
+		smtp_session_body_failed(stage->session, &why);
+	} else {
+		script_complain(step, "no such verb");
+	}
+}
+
+static void
+receive_line(const char *text, size_t len)
+{
+	struct str s = STR_INIT;
+
+	str_append(&s, text, len);
+	str_append(&s, "\r\n", 2);
+	paper_conn_receive(str_text(&s), s.len);
+	str_clear(&s);
+}
+
+static void
+play_repeat(const struct script_step *step)
+{
+	char *text;
+	unsigned long count = strtoul(step->rest, &text, 10);
+
+	for (text++; count > 0; count--)
+		receive_line(text, strlen(text));
+}
+
+static void
+play_state(const struct stage *stage, const struct script_step *step)
+{
+	char state[64];
+
+	snprintf(state, sizeof state, "%s%s", smtp_session_state(stage->session),
+	    smtp_session_awaits_fate(stage->session) ? " awaits fate" : "");
+	if (strcmp(state, step->rest) != 0)
+		script_complain(step, "the state is \"%s\"", state);
+}
+
+/* Everything that runs by itself: the loop's next turns, and what was sent leaves. */
+static void
+settle(struct stage *stage)
+{
+	do
+		event_base_loop(stage->base, EVLOOP_NONBLOCK);
+	while (paper_conn_drain());
+}
+
+static void
+play_step(const struct script_step *step, void *arg)
+{
+	struct stage *stage = arg;
+
+	if (strcmp(step->word, "CONFIG") == 0)
+		play_config(stage, step);
+	else if (strcmp(step->word, "MESSAGE") == 0)
+		play_message(stage, step);
+	else if (strcmp(step->word, "EVENT") == 0)
+		play_event(stage, step);
+	else if (strcmp(step->word, "S:") == 0)
+		receive_line(step->rest, step->rest_len);
+	else if (strcmp(step->word, "S+") == 0)
+		paper_conn_receive(step->rest, step->rest_len);
+	else if (strcmp(step->word, "REPEAT") == 0)
+		play_repeat(step);
+	else if (strcmp(step->word, "C:") == 0 || strcmp(step->word, "O:") == 0 ||
+		 strcmp(step->word, "H:") == 0 || strcmp(step->word, "T:") == 0)
+		script_expect(step, *step->word);
+	else if (strcmp(step->word, "TIME") == 0)
+		paper_conn_wait(atol(step->rest));
+	else if (strcmp(step->word, "DO") == 0)
+		play_do(stage, step);
+	else if (strcmp(step->word, "STATE") == 0)
+		play_state(stage, step);
+	else
+		script_complain(step, "no such step: %s", step->word);
+	settle(stage);
+}
+
+static bool
+play_file(const char *file)
+{
+	static char host[] = "smtp.example.org";
+	const struct transcript_settings log = {.account = "a", .protocol = "smtp", .id = "1"};
+	struct stage stage = {
+	    .base = event_base_new(),
+	    .config = {.endpoint = {.host = host, .port = 587, .auth_auto = true, .tls = TLS_NONE},
+		.max_messages = 100},
+	    .helo = "client.example.org",
+	    .secret = secret_new("secret", 6),
+	};
+	bool ok;
+
+	stage.config.endpoint.secret.kind = SECRET_PASSWORD;
+	stage.transcript = transcript_open(stage.base, NULL, &log);
+	ok = script_run(file, play_step, &stage);
+	smtp_session_free(&stage.session);
+	for (size_t i = 0; i < stage.note_count; i++)
+		free(stage.notes[i].words);
+	secret_unref(&stage.secret);
+	transcript_close(&stage.transcript);
+	event_base_free(stage.base);
+	ok = script_finish(file) == 0 && ok;
+	fprintf(stderr, "%s %s\n", ok ? "ok" : "FAILED", file);
+	return ok;
+}
+
+int
+main(int argc, char **argv)
+{
+	const char *top = getenv("SRCDIR");
+	unsigned failed = 0;
+	char pattern[4096];
+	glob_t found;
+
+	if (argc > 1)
+		return play_file(argv[1]) ? 0 : 1;
+	snprintf(pattern, sizeof pattern, "%s/tests/dialogue/smtp-*.txt", top != NULL ? top : ".");
+	if (glob(pattern, 0, NULL, &found) != 0) {
+		fprintf(stderr, "no scripts at %s\n", pattern);
+		return 1;
+	}
+	for (size_t i = 0; i < found.gl_pathc; i++)
+		failed += !play_file(found.gl_pathv[i]);
+	printf("%zu scripts played, %u failed\n", found.gl_pathc, failed);
+	globfree(&found);
+	return failed > 0;
+}
