@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -466,6 +467,15 @@ run_daemon(struct postriderd *d)
 	return d->exit_code;
 }
 
+/* Passwords and mail have no business in a file that a crash leaves behind. */
+static void
+refuse_core_dumps(void)
+{
+	static const struct rlimit none = {0, 0};
+
+	(void)setrlimit(RLIMIT_CORE, &none);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -479,6 +489,7 @@ main(int argc, char **argv)
 		free(d.options.file);
 		return code;
 	}
+	refuse_core_dumps();
 	apply_log_level(&d);
 	d.base = event_base_new();
 	if (d.base == NULL)

@@ -8,6 +8,7 @@
 #include "deliver/retry.h"
 #include "deliver/sending.h"
 #include "deliver/settle.h"
+#include "net/address.h"
 #include "net/slots.h"
 #include "proto/dsn.h"
 #include "store/outqueue.h"
@@ -407,7 +408,7 @@ outbox_configure(struct outbox *o, struct config *config, const struct account_c
 	o->stopped = false;
 	free(o->server);
 	o->server =
-	    smtp == NULL ? NULL : xasprintf("%s:%u", smtp->endpoint.host, smtp->endpoint.port);
+	    smtp == NULL ? NULL : address_server_name(smtp->endpoint.host, smtp->endpoint.port);
 	config_unref(&old);
 	/* Whatever was wrong may be mended now: one attempt tells. */
 	o->wait_until = 0;

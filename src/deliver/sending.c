@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "deliver/settle.h"
 #include "deliver/smtp_session.h"
+#include "net/address.h"
 #include "net/transcript.h"
 #include "store/outqueue.h"
 
@@ -393,7 +394,7 @@ sending_connect(struct sending *s)
 	const struct endpoint_config *endpoint = &s->smtp->endpoint;
 	char server[300];
 
-	snprintf(server, sizeof server, "%s:%u", endpoint->host, endpoint->port);
+	address_server_text(server, sizeof server, endpoint->host, endpoint->port);
 	const struct transcript_settings log = {
 	    .directory = s->config->log.sessions,
 	    .account = s->settings.account->name,

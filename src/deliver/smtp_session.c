@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "config/config.h"
+#include "net/address.h"
 #include "net/conn.h"
 #include "net/transcript.h"
 #include "proto/rfc5322_domain.h"
@@ -406,7 +407,7 @@ smtp_session_new(
 	s->arg = arg;
 	s->helo = ascii_name(settings->helo);
 	s->state = SMTP_STATE_RESOLVING;
-	snprintf(s->server, sizeof s->server, "%s:%u", endpoint->host, endpoint->port);
+	address_server_text(s->server, sizeof s->server, endpoint->host, endpoint->port);
 	s->turn = event_new(settings->base, -1, 0, turn_cb, s);
 	if (s->turn == NULL)
 		exit(EX_OSERR);

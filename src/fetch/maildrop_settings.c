@@ -6,6 +6,7 @@
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "fetch/schedule.h"
+#include "net/address.h"
 #include "store/mailbox.h"
 
 #include <stdlib.h>
@@ -49,7 +50,7 @@ take_server_name(struct maildrop *m)
 
 	free(m->server);
 	m->server =
-	    pop3 == NULL ? NULL : xasprintf("%s:%u", pop3->endpoint.host, pop3->endpoint.port);
+	    pop3 == NULL ? NULL : address_server_name(pop3->endpoint.host, pop3->endpoint.port);
 }
 
 /* The first poll, or the next one under changed settings. */

@@ -7,6 +7,7 @@
 #include "config/config.h"
 #include "fetch/plan.h"
 #include "fetch/pop3_session.h"
+#include "net/address.h"
 #include "net/transcript.h"
 #include "store/listing.h"
 #include "store/mailbox.h"
@@ -103,9 +104,9 @@ poll_without_uidl(struct poll *p)
 	}
 	p->pending--;
 	verdict_fail(&why, FAIL_CONFIG, "uidl",
-	    "%s:%u has no UIDL, so messages kept on it cannot be told apart: only keep = \"no\" "
+	    "%s has no UIDL, so messages kept on it cannot be told apart: only keep = \"no\" "
 	    "works with this server",
-	    p->pop3->endpoint.host, p->pop3->endpoint.port);
+	    p->server);
 	poll_abandon(p, &why);
 }
 
@@ -233,9 +234,8 @@ judge_session(struct poll *p, const struct verdict *why)
 		vault_refused(p->settings.vault, &p->pop3->endpoint.secret, p->secret);
 	if (p->result.why.kind == FAIL_NONE && p->retr_refused > 0)
 		verdict_fail(&p->result.why, FAIL_SERVER, "retr",
-		    "%s:%u refused %" PRIu64 " of the messages, which stay there: %s",
-		    p->pop3->endpoint.host, p->pop3->endpoint.port, p->retr_refused,
-		    p->refused_text);
+		    "%s refused %" PRIu64 " of the messages, which stay there: %s", p->server,
+		    p->retr_refused, p->refused_text);
 }
 
 /* STAT may have counted fewer messages than were listed. */
@@ -341,15 +341,12 @@ static void
 poll_connect(struct poll *p)
 {
 	const struct config *config = p->config;
-	const struct endpoint_config *endpoint = &p->pop3->endpoint;
-	char server[300];
 
-	snprintf(server, sizeof server, "%s:%u", endpoint->host, endpoint->port);
 	const struct transcript_settings log = {
 	    .directory = config->log.sessions,
 	    .account = poll_account(p),
 	    .protocol = "pop3",
-	    .server = server,
+	    .server = p->server,
 	    .id = p->id,
 	    .full = config->log.full,
 	};
@@ -384,7 +381,6 @@ static void
 on_prepared(const struct verdict *why, void *arg)
 {
 	struct poll *p = arg;
-	const struct endpoint_config *endpoint = &p->pop3->endpoint;
 
 	p->pending--;
 	if (why->kind != FAIL_NONE || p->stopping) {
@@ -407,6 +403,8 @@ poll_new(const struct poll_settings *settings, poll_cb *cb, void *arg)
 	p->config = config_ref(settings->config);
 	p->pop3 = settings->account->pop3;
 	snprintf(p->id, sizeof p->id, "%s", settings->id);
+	address_server_text(
+	    p->server, sizeof p->server, p->pop3->endpoint.host, p->pop3->endpoint.port);
 	p->cb = cb;
 	p->arg = arg;
 	p->since = clock_wall();

@@ -28,6 +28,7 @@ struct poll {
 	struct config *config; /* our reference */
 	const struct pop3_config *pop3;
 	char id[16];
+	char server[320]; /* "host:port" */
 	poll_cb *cb;
 	void *arg;
 	struct event *ended; /* runs the callback in a turn of its own */

@@ -5,6 +5,7 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "config/config.h"
+#include "net/address.h"
 #include "net/conn.h"
 #include "net/tls_binding.h"
 #include "net/transcript.h"
@@ -40,8 +41,8 @@ pop3_login_new(const struct pop3_login_settings *settings)
 	struct pop3_login *l = xcalloc(1, sizeof *l);
 
 	l->settings = *settings;
-	snprintf(l->server, sizeof l->server, "%s:%u", settings->endpoint->host,
-	    settings->endpoint->port);
+	address_server_text(
+	    l->server, sizeof l->server, settings->endpoint->host, settings->endpoint->port);
 	tls_binding_read(conn_ssl(settings->conn), &l->binding);
 	return l;
 }

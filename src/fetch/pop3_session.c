@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "config/config.h"
+#include "net/address.h"
 #include "net/conn.h"
 #include "net/transcript.h"
 #include "store/listing.h"
@@ -235,7 +236,7 @@ pop3_session_new(
 	s->by_uid = true;
 	s->listing = listing_new();
 	s->state = POP3_RESOLVING;
-	snprintf(s->server, sizeof s->server, "%s:%u", endpoint->host, endpoint->port);
+	address_server_text(s->server, sizeof s->server, endpoint->host, endpoint->port);
 	pop3_capabilities_init(&s->capabilities);
 	s->window = pop3_window_new();
 

@@ -92,6 +92,13 @@ address_server_name(const char *host, uint16_t port)
 	return xasprintf(strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port);
 }
 
+const char *
+address_server_text(char *buf, size_t size, const char *host, uint16_t port)
+{
+	snprintf(buf, size, strchr(host, ':') != NULL ? "[%s]:%u" : "%s:%u", host, port);
+	return buf;
+}
+
 static bool
 is_ascii(const char *s)
 {

@@ -43,6 +43,9 @@ bool address_same_host(const struct address *a, const struct address *b);
 /* "pop.example.org:995", "[2001:db8::1]:995": what a user calls the server.  free(3) it. */
 char *address_server_name(const char *host, uint16_t port);
 
+/* The same into a buffer, cut to fit.  Returns buf. */
+const char *address_server_text(char *buf, size_t size, const char *host, uint16_t port);
+
 /*
  * The form of a configured host that goes to the name service, into SNI and to the check of a
  * certificate: A-labels for an internationalized name (RFC 5891), without a final dot.  NULL when
