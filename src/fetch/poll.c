@@ -381,6 +381,7 @@ static void
 on_prepared(const struct verdict *why, void *arg)
 {
 	struct poll *p = arg;
+	const struct endpoint_config *endpoint = &p->pop3->endpoint;
 
 	p->pending--;
 	if (why->kind != FAIL_NONE || p->stopping) {
