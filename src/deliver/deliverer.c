@@ -53,8 +53,6 @@ struct deliverer {
 	int64_t aliases_checked; /* mono ms */
 	struct event *turn;      /* frees the retired, tells of the end */
 	char host[256];
-	unsigned long last_id;
-	char id[16];
 
 	bool stopping;
 	deliverer_stopped_cb *stopped_cb;
@@ -200,8 +198,8 @@ static void
 on_failed(const char *account, const char *id, const char *name, const char *reason, void *arg)
 {
 	(void)arg;
-	log_warning("account=%s message=%s is in failed/%s: %.*s", account != NULL ? account : "-",
-	    id, name, (int)strcspn(reason, "\n"), reason);
+	log_warning("account=%s message=%s is in failed/%s: %.*s",
+	    str_empty(account) ? "-" : account, id, name, (int)strcspn(reason, "\n"), reason);
 }
 
 static const struct outqueue_handler queue_handler = {
@@ -209,15 +207,6 @@ static const struct outqueue_handler queue_handler = {
 
 /* -- accounts -----------------------------------------------------------------------------------
  */
-
-static const char *
-next_id(void *arg)
-{
-	struct deliverer *d = arg;
-
-	snprintf(d->id, sizeof d->id, "%06lu", ++d->last_id);
-	return d->id;
-}
 
 static void
 on_changed(void *arg)
@@ -232,7 +221,6 @@ desk_new(struct deliverer *d, const char *account)
 	    .deliverer = &d->settings,
 	    .slots = d->slots,
 	    .helo = d->host,
-	    .next_id = next_id,
 	    .changed = on_changed,
 	    .arg = d,
 	};

@@ -9,6 +9,7 @@
 #include "deliver/sending.h"
 #include "deliver/settle.h"
 #include "net/address.h"
+#include "net/session_id.h"
 #include "net/slots.h"
 #include "proto/dsn.h"
 #include "store/outqueue.h"
@@ -297,6 +298,7 @@ on_granted(struct slot *slot)
 	struct line *line = (struct line *)slot; /* its first member */
 	struct outbox *o = line->outbox;
 	const struct deliverer_settings *d = o->settings.deliverer;
+	char id[SESSION_ID_SIZE];
 	const struct sending_settings settings = {
 	    .base = d->base,
 	    .net = d->net,
@@ -306,7 +308,7 @@ on_granted(struct slot *slot)
 	    .config = o->config,
 	    .account = o->account,
 	    .helo = o->account->smtp->helo != NULL ? o->account->smtp->helo : o->settings.helo,
-	    .id = o->settings.next_id(o->settings.arg),
+	    .id = session_id_next(id),
 	};
 
 	line->sending = sending_new(&settings, &handler, on_ended, line);

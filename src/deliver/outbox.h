@@ -20,7 +20,6 @@ struct outbox_settings {
 	const struct deliverer_settings *deliverer; /* borrowed for the outbox's life */
 	struct slots *slots;
 	const char *helo;
-	const char *(*next_id)(void *arg); /* the next session's id; borrowed for the call */
 	void (*changed)(void *arg);        /* a session ended: outbox_is_busy() may be false now */
 	void *arg;
 };

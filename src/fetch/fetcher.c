@@ -4,6 +4,7 @@
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "fetch/maildrop.h"
+#include "net/session_id.h"
 #include "net/slots.h"
 
 #include <event2/event.h>
@@ -30,7 +31,6 @@ struct fetcher {
 	struct seat_list seats;
 	struct seat_list retired; /* removed, with a poll still under way */
 	struct slots *slots;
-	unsigned long last_id;
 	struct event *turn; /* frees the retired and tells of the end, outside all callbacks */
 
 	bool stopping;
@@ -51,10 +51,9 @@ static void
 on_granted(struct slot *slot)
 {
 	struct seat *s = seat_of_slot(slot);
-	char id[16];
+	char id[SESSION_ID_SIZE];
 
-	snprintf(id, sizeof id, "%06lu", ++s->fetcher->last_id);
-	maildrop_start(s->maildrop, id);
+	maildrop_start(s->maildrop, session_id_next(id));
 }
 
 static void
