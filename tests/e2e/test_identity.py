@@ -274,6 +274,17 @@ def test_a_window_that_moves_as_mail_is_deleted(daemon, peer, box, fill):
     assert box.messages == []
 
 
+def test_behind_a_window_there_may_be_more(daemon, peer, box, fill):
+    """One poll brings one window, so the next follows at once and not after the interval."""
+    sent = fill(35)
+    box.window = slice(0, 10)
+    daemon.configure(daemon.account(peer, keep="no", interval="1h")).start()
+    daemon.wait_status(lambda s: s["fetched"] == 35, "all windows are fetched")
+    daemon.wait_status(lambda s: s["state"] == "idle", "the last poll has ended")
+    check(daemon, sent)
+    assert box.messages == []
+
+
 def test_a_window_that_moves_by_itself(daemon, peer, box, fill):
     """Each listing shares nothing with the last one, and is no migration all the same."""
     sent = fill(30)
