@@ -117,6 +117,10 @@ settle_message(struct outbox *o, struct outmessage *message, struct settlement *
 	(void)RAND_bytes(unique, sizeof unique);
 	settle_finish(settlement, &context);
 	o->sent += settlement->sent;
+	o->failed |= settlement->deferred + settlement->refused + settlement->unknown > 0;
+	/* What is not over comes again: when, the queue knows. */
+	if (!settlement->is_over)
+		o->ask_again = true;
 	if (settlement->is_needed) {
 		o->deciding++;
 		outqueue_decide(queue, &settlement->decision, &message, on_decided, o);
@@ -460,6 +464,8 @@ outbox_is_busy(const struct outbox *o)
 bool
 outbox_is_drained(const struct outbox *o)
 {
+	if (o->account->smtp == NULL || o->stopped)
+		return !outbox_is_busy(o);
 	return !outbox_is_busy(o) && !o->ask_again && !o->forced &&
 	       (o->ready_count == 0 || must_wait(o));
 }

@@ -186,8 +186,8 @@ struct outqueue_decision {
 };
 
 /*
- * The fates are on stable storage; or why not: then it is tried again until it works, and the
- * message is lent to nobody before.
+ * The fates are on stable storage; or why not: then it is tried again until it works, the message
+ * is lent to nobody before, and queued() tells that it may be.
  */
 typedef void outqueue_decided_cb(const struct verdict *why, void *arg);
 

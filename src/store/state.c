@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { STATEMENT_MAX = 64 };
+enum { STATEMENT_MAX = 192 };
 
 /* Owned by struct store; used by one thread at a time. */
 struct state {
@@ -59,6 +59,40 @@ static const char *const schema[] = {
     "CREATE INDEX message_claimable ON message (account, digest)"
     "  WHERE digest IS NOT NULL AND (vanished <> 0 OR state > 1);"
     "CREATE INDEX message_intent ON message (account) WHERE state = 0;",
+    /*
+     * The queue, see outledger.h.  All times are wall ms.  A message is hidden while it is a copy
+     * whose original (source) is not removed yet; missing: since when its file is not there.
+     */
+    "CREATE TABLE outmessage (row INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE,"
+    "  name TEXT NOT NULL, account TEXT NOT NULL, sender TEXT NOT NULL, bounce INTEGER NOT NULL,"
+    "  size INTEGER NOT NULL, inode INTEGER NOT NULL, wire_size INTEGER NOT NULL,"
+    "  longest_line INTEGER NOT NULL, eight_bit INTEGER NOT NULL, utf8_header INTEGER NOT NULL,"
+    "  state INTEGER NOT NULL, held INTEGER NOT NULL DEFAULT 0, queued INTEGER NOT NULL,"
+    "  next_attempt INTEGER NOT NULL, first_tried INTEGER NOT NULL DEFAULT 0,"
+    "  attempts INTEGER NOT NULL DEFAULT 0, unknowns INTEGER NOT NULL DEFAULT 0,"
+    "  warned INTEGER NOT NULL DEFAULT 0, last_error TEXT, reason TEXT, failed_name TEXT,"
+    "  missing INTEGER NOT NULL DEFAULT 0, hidden INTEGER NOT NULL DEFAULT 0, source TEXT,"
+    "  source_inode INTEGER, source_size INTEGER, source_mtime INTEGER);"
+    "CREATE INDEX outmessage_due ON outmessage (account, next_attempt)"
+    "  WHERE state = 0 AND held = 0 AND hidden = 0 AND missing = 0;"
+    "CREATE INDEX outmessage_oldest ON outmessage (account, queued)"
+    "  WHERE state < 2 AND missing = 0;"
+    "CREATE INDEX outmessage_failed ON outmessage (failed_name) WHERE failed_name IS NOT NULL;"
+    "CREATE INDEX outmessage_unfinished ON outmessage (row)"
+    "  WHERE state = 1 OR state = 3 OR hidden = 1;"
+    "CREATE TABLE outrecipient (message INTEGER NOT NULL"
+    "  REFERENCES outmessage (row) ON DELETE CASCADE, number INTEGER NOT NULL,"
+    "  address TEXT NOT NULL, state INTEGER NOT NULL DEFAULT 0, reply TEXT,"
+    "  PRIMARY KEY (message, number)) WITHOUT ROWID;"
+    /* A copy or a report that is owed.  maildir '': by mail; file: its name in tmp/, then new/. */
+    "CREATE TABLE outerrand (id INTEGER PRIMARY KEY AUTOINCREMENT, message INTEGER NOT NULL"
+    "  REFERENCES outmessage (row) ON DELETE CASCADE, maildir TEXT NOT NULL,"
+    "  mode INTEGER NOT NULL, part INTEGER NOT NULL, text BLOB, text_end TEXT, account TEXT,"
+    "  recipient TEXT, add_from TEXT, header_from TEXT, local_domain TEXT, file TEXT,"
+    "  intended INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX outerrand_message ON outerrand (message);"
+    "CREATE INDEX outerrand_maildir ON outerrand (maildir, id);"
+    "CREATE TABLE outmaildir (path TEXT PRIMARY KEY) WITHOUT ROWID;",
 };
 
 enum { SCHEMA_VERSION = sizeof schema / sizeof *schema };

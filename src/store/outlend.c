@@ -1,0 +1,259 @@
+#include "store/outqueue_internal.h"
+
+#include "base/str.h"
+#include "base/xalloc.h"
+#include "store/outledger.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <search.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* A question for messages: rows from the state thread, then a look whether the files are there. */
+struct outlend {
+	struct state_job state_job;
+	struct job file_job;
+	TAILQ_ENTRY(outlend) link; /* of those who asked early */
+	struct outqueue *queue;    /* a reference */
+	char *account;             /* or */
+	char *id;
+	int64_t now;
+	bool forced;
+	size_t limit;
+	size_t lent; /* so many of the rows may be lent already */
+	outqueue_due_cb *cb;
+	void *arg;
+
+	struct outledger_list list;
+	int64_t earliest;
+	struct verdict why;
+};
+
+static int
+compare_ids(const void *a, const void *b)
+{
+	return strcmp(a, b);
+}
+
+bool
+outlend_has(const struct outqueue *q, const char *id)
+{
+	return tfind(id, &q->lent, compare_ids) != NULL;
+}
+
+void
+outlend_start(struct outqueue *q, const char *id)
+{
+	char *key = xstrdup(id);
+
+	if (tsearch(key, &q->lent, compare_ids) == NULL)
+		abort(); /* malloc(3) failed: as xalloc.h has it */
+	q->lent_count++;
+}
+
+void
+outlend_end(struct outqueue *q, const char *id)
+{
+	void *found = tfind(id, &q->lent, compare_ids);
+	char *key;
+
+	if (found == NULL)
+		return;
+	key = *(char **)found;
+	tdelete(id, &q->lent, compare_ids);
+	free(key);
+	q->lent_count--;
+}
+
+static void
+lend_free(struct outlend *l)
+{
+	outledger_list_clear(&l->list);
+	outqueue_unref(&l->queue);
+	free(l->account);
+	free(l->id);
+	free(l);
+}
+
+void
+outlend_close(struct outqueue *q)
+{
+	struct outlend *l;
+
+	while ((l = TAILQ_FIRST(&q->early)) != NULL) {
+		TAILQ_REMOVE(&q->early, l, link);
+		lend_free(l);
+	}
+	while (q->lent != NULL)
+		outlend_end(q, *(char **)q->lent);
+}
+
+/* Why the one message that was asked for cannot be had. */
+static void
+explain(struct outlend *l)
+{
+	const struct outledger_item *item = l->list.count > 0 ? &l->list.items[0] : NULL;
+
+	if (item == NULL || item->is_missing) {
+		verdict_fail(
+		    &l->why, FAIL_LOCAL, "queue", "message %s is not waiting in the queue", l->id);
+		l->why.code = ENOENT;
+	} else if (item->held) {
+		verdict_fail(
+		    &l->why, FAIL_LOCAL, "queue", "message %s is held; release it first", l->id);
+		l->why.code = EPERM;
+	} else {
+		verdict_fail(
+		    &l->why, FAIL_LOCAL, "queue", "message %s is being delivered right now", l->id);
+		l->why.code = EBUSY;
+	}
+}
+
+static bool
+may_lend(const struct outlend *l, const struct outledger_item *item)
+{
+	return !item->is_missing && !item->held && !outlend_has(l->queue, item->message->id);
+}
+
+static void
+answer(struct outlend *l)
+{
+	struct outmessage **messages = xcalloc(l->list.count + 1, sizeof *messages);
+	struct outqueue *q = l->queue;
+	size_t count = 0;
+
+	for (size_t i = 0; i < l->list.count; i++) {
+		struct outledger_item *item = &l->list.items[i];
+
+		if (item->is_missing)
+			outcheck_miss(q, item->message->id, item->message->name);
+		if (count == l->limit || !may_lend(l, item))
+			continue;
+		outlend_start(q, item->message->id);
+		messages[count++] = item->message;
+		item->message = NULL;
+	}
+	if (l->id != NULL && count == 0 && l->why.kind == FAIL_NONE)
+		explain(l);
+	l->cb(messages, count, l->earliest, &l->why, l->arg);
+	free(messages);
+}
+
+static void
+on_looked_at(struct job *job)
+{
+	struct outlend *l = OUTQUEUE_CONTAINER(job, struct outlend, file_job);
+
+	if (!l->queue->closed)
+		answer(l);
+	lend_free(l);
+}
+
+static void
+run_look_at(struct job *job)
+{
+	struct outlend *l = OUTQUEUE_CONTAINER(job, struct outlend, file_job);
+	char file[SPOOL_FILE_SIZE];
+
+	for (size_t i = 0; i < l->list.count; i++) {
+		struct outledger_item *item = &l->list.items[i];
+		char *path = xasprintf("%s/queue/%s", l->queue->path,
+		    spool_file(file, item->message->id, item->message->name));
+
+		item->is_missing =
+		    faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT;
+		free(path);
+	}
+}
+
+static void
+on_listed(struct job *job)
+{
+	struct outlend *l = OUTQUEUE_CONTAINER(job, struct outlend, state_job.job);
+
+	l->why = l->state_job.why;
+	if (l->queue->closed) {
+		lend_free(l);
+		return;
+	}
+	if (l->why.kind != FAIL_NONE)
+		outledger_list_clear(&l->list);
+	outqueue_submit_reader(l->queue, &l->file_job, run_look_at, on_looked_at);
+}
+
+static bool
+apply_list(struct state *state, struct state_job *job)
+{
+	struct outlend *l = OUTQUEUE_CONTAINER(job, struct outlend, state_job);
+
+	if (l->id != NULL)
+		return outledger_list_one(state, l->id, &l->list, &job->why);
+	return outledger_list_due(state, l->account, l->now, l->forced, l->limit + l->lent,
+	    &l->list, &l->earliest, &job->why);
+}
+
+static void
+start(struct outlend *l)
+{
+	if (!l->queue->ready) {
+		TAILQ_INSERT_TAIL(&l->queue->early, l, link);
+		return;
+	}
+	l->lent = l->queue->lent_count;
+	l->state_job.step = "list-commit";
+	l->state_job.apply = apply_list;
+	store_submit_state(l->queue->store, &l->state_job, on_listed);
+}
+
+void
+outlend_begin(struct outqueue *q)
+{
+	struct outlend *l;
+
+	while ((l = TAILQ_FIRST(&q->early)) != NULL) {
+		TAILQ_REMOVE(&q->early, l, link);
+		start(l);
+	}
+}
+
+static struct outlend *
+lend_new(struct outqueue *q, size_t limit, outqueue_due_cb *cb, void *arg)
+{
+	struct outlend *l = xcalloc(1, sizeof *l);
+
+	l->queue = outqueue_ref(q);
+	l->limit = limit;
+	l->cb = cb;
+	l->arg = arg;
+	return l;
+}
+
+void
+outqueue_due(struct outqueue *q, const char *account, int64_t now, bool forced, size_t limit,
+    outqueue_due_cb *cb, void *arg)
+{
+	struct outlend *l = lend_new(q, limit, cb, arg);
+
+	l->account = xstrdup(account);
+	l->now = now;
+	l->forced = forced;
+	start(l);
+}
+
+void
+outqueue_lend(struct outqueue *q, const char *id, outqueue_due_cb *cb, void *arg)
+{
+	struct outlend *l = lend_new(q, 1, cb, arg);
+
+	l->id = xstrdup(id);
+	start(l);
+}
+
+void
+outqueue_return(struct outqueue *q, struct outmessage **message)
+{
+	outlend_end(q, (*message)->id);
+	outmessage_free(message);
+}
