@@ -165,12 +165,28 @@ warn_of_fixed_settings(const struct config *old, const struct config *new)
 		log_warning("spool = \"%s\" takes effect when the daemon is restarted", new->spool);
 }
 
+/* Settings are checked before they are used; that must not pass in silence either. */
+static void
+warn_of_unused_settings(const struct config *config)
+{
+	for (size_t i = 0; i < config->account_count; i++)
+		if (config->accounts[i].smtp != NULL)
+			log_warning(
+			    "account=%s has smtp: its settings are checked, but this version "
+			    "does not send yet, and leaves %s alone",
+			    config->accounts[i].name, config->spool);
+	if (config->submission != NULL)
+		log_warning("submission: its settings are checked, but this version does not "
+			    "listen yet");
+}
+
 static void
 apply_config(struct postriderd *d, struct config *config)
 {
 	struct config *old = d->config;
 
 	warn_of_fixed_settings(old, config);
+	warn_of_unused_settings(config);
 	d->config = config;
 	apply_log_level(d);
 	net_forget(d->net);
@@ -459,6 +475,7 @@ run_daemon(struct postriderd *d)
 	fetcher_configure(d->fetcher, d->config);
 	if (d->options.once)
 		fetcher_once(d->fetcher, on_once, d);
+	warn_of_unused_settings(d->config);
 	log_info("postriderd %s started: %s, %zu accounts", PACKAGE_VERSION, d->config->file,
 	    d->config->account_count);
 	notify_status("polling %zu accounts", d->config->account_count);
