@@ -292,12 +292,6 @@ maildrop_runs_hooks(const struct maildrop *m)
 	return hook_is_busy(m->hook);
 }
 
-bool
-maildrop_is_stopped(const struct maildrop *m)
-{
-	return m->stopped;
-}
-
 void
 maildrop_set_once(struct maildrop *m)
 {

@@ -50,7 +50,6 @@ bool maildrop_is_busy(const struct maildrop *maildrop);
 
 /* Children of on_fetch or on_failure are under way; maildrop_free() kills them. */
 bool maildrop_runs_hooks(const struct maildrop *maildrop);
-bool maildrop_is_stopped(const struct maildrop *maildrop);
 
 /* --once: polls are only made on demand, and no timer is armed. */
 void maildrop_set_once(struct maildrop *maildrop);
