@@ -10,6 +10,7 @@
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "control/control.h"
+#include "deliver/deliverer.h"
 #include "fetch/fetcher.h"
 #include "net/log_keeper.h"
 #include "net/net.h"
@@ -25,6 +26,9 @@
 #include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
+
+/* How long the reply to a final dot is waited for beyond shutdown_timeout, in seconds. */
+enum { FATE_PATIENCE = 50 };
 
 struct options {
 	char *file;
@@ -57,6 +61,7 @@ struct postriderd {
 	struct log_keeper *log_keeper;
 	struct worker *load_worker;
 	struct fetcher *fetcher;
+	struct deliverer *deliverer;
 	struct control *control;
 	struct lag *lag;
 	struct event *signals[3];
@@ -64,7 +69,10 @@ struct postriderd {
 	struct reload reload;
 	int64_t started;
 	bool stopping;
+	unsigned running;      /* of fetcher and deliverer: how many have not stopped yet */
+	unsigned once_running; /* the same for --once */
 	bool stopped;
+	bool waits_for_fate; /* shutdown_timeout is over, and a final dot still unanswered */
 	int exit_code;
 };
 
@@ -169,12 +177,6 @@ warn_of_fixed_settings(const struct config *old, const struct config *new)
 static void
 warn_of_unused_settings(const struct config *config)
 {
-	for (size_t i = 0; i < config->account_count; i++)
-		if (config->accounts[i].smtp != NULL)
-			log_warning(
-			    "account=%s has smtp: its settings are checked, but this version "
-			    "does not send yet, and leaves %s alone",
-			    config->accounts[i].name, config->spool);
 	if (config->submission != NULL)
 		log_warning("submission: its settings are checked, but this version does not "
 			    "listen yet");
@@ -194,6 +196,7 @@ apply_config(struct postriderd *d, struct config *config)
 	log_keeper_configure(d->log_keeper, &config->log);
 	control_configure(d->control, config);
 	fetcher_configure(d->fetcher, config);
+	deliverer_configure(d->deliverer, config);
 	config_unref(&old);
 	log_info("configuration %s reloaded: %zu accounts", config->file, config->account_count);
 }
@@ -258,10 +261,12 @@ start_reload(struct postriderd *d)
 /* -- stopping -------------------------------------------------------------------------------- */
 
 static void
-on_fetcher_stopped(void *arg)
+on_room_stopped(void *arg)
 {
 	struct postriderd *d = arg;
 
+	if (--d->running > 0)
+		return;
 	d->stopped = true;
 	event_base_loopbreak(d->base);
 }
@@ -269,12 +274,19 @@ on_fetcher_stopped(void *arg)
 static void
 patience_cb(evutil_socket_t fd, short what, void *arg)
 {
-	const struct postriderd *d = arg;
+	struct postriderd *d = arg;
+	static const struct timeval longer = {FATE_PATIENCE, 0};
 
 	(void)fd;
 	(void)what;
+	/* The answer to a final dot decides whether mail is sent twice: it is worth a minute. */
+	if (!d->waits_for_fate && deliverer_awaits_fate(d->deliverer)) {
+		d->waits_for_fate = true;
+		evtimer_add(d->patience, &longer);
+		return;
+	}
 	log_warning("not everything ended within shutdown_timeout: what is not stored is fetched "
-		    "again next time");
+		    "again next time, what is not answered is tried again");
 	_exit(d->exit_code);
 }
 
@@ -292,7 +304,9 @@ begin_stop(struct postriderd *d)
 	if (d->control != NULL)
 		control_set_stopping(d->control);
 	evtimer_add(d->patience, &tv);
-	fetcher_stop(d->fetcher, on_fetcher_stopped, d);
+	d->running = 2;
+	fetcher_stop(d->fetcher, on_room_stopped, d);
+	deliverer_stop(d->deliverer, on_room_stopped, d);
 }
 
 static void
@@ -371,6 +385,7 @@ open_control(struct postriderd *d)
 	const struct control_settings settings = {
 	    .base = d->base,
 	    .fetcher = d->fetcher,
+	    .deliverer = d->deliverer,
 	    .config = d->config,
 	    .listen_fd = -1,
 	    .version = PACKAGE_VERSION,
@@ -382,6 +397,23 @@ open_control(struct postriderd *d)
 
 	d->control = control_new(&settings, &why);
 	return d->control != NULL ? EX_OK : report(&why, EX_CANTCREAT);
+}
+
+static int
+open_deliverer(struct postriderd *d)
+{
+	const struct deliverer_settings settings = {
+	    .base = d->base,
+	    .net = d->net,
+	    .store = d->store,
+	    .vault = d->vault,
+	    .log_worker = d->log_worker,
+	    .load_worker = d->load_worker,
+	};
+	struct verdict why;
+
+	d->deliverer = deliverer_new(&settings, d->config, &why);
+	return d->deliverer != NULL ? EX_OK : report(&why, EX_CANTCREAT);
 }
 
 static void
@@ -422,6 +454,7 @@ close_rooms(struct postriderd *d)
 {
 	control_free(&d->control);
 	fetcher_free(&d->fetcher);
+	deliverer_free(&d->deliverer);
 	worker_free(&d->load_worker);
 	vault_free(&d->vault);
 	net_free(&d->net);
@@ -443,7 +476,7 @@ static void
 run_loop(struct postriderd *d)
 {
 	while (!d->stopped && event_base_loop(d->base, EVLOOP_ONCE) == 0)
-		lag_watch(d->lag, fetcher_is_busy(d->fetcher));
+		lag_watch(d->lag, fetcher_is_busy(d->fetcher) || deliverer_is_busy(d->deliverer));
 }
 
 static void
@@ -458,8 +491,18 @@ on_once(size_t failed, void *arg)
 {
 	struct postriderd *d = arg;
 
-	d->exit_code = failed > 0 ? EX_TEMPFAIL : EX_OK;
-	log_keeper_run(d->log_keeper, on_pruned, d);
+	if (failed > 0)
+		d->exit_code = EX_TEMPFAIL;
+	if (--d->once_running == 0)
+		log_keeper_run(d->log_keeper, on_pruned, d);
+}
+
+static void
+start_once(struct postriderd *d)
+{
+	d->once_running = 2;
+	fetcher_once(d->fetcher, on_once, d);
+	deliverer_once(d->deliverer, on_once, d);
 }
 
 static int
@@ -470,11 +513,14 @@ run_daemon(struct postriderd *d)
 	if (code != EX_OK)
 		return code;
 	open_rooms(d);
+	if ((code = open_deliverer(d)) != EX_OK)
+		return code;
 	if (!d->options.once && (code = open_control(d)) != EX_OK)
 		return code;
 	fetcher_configure(d->fetcher, d->config);
+	deliverer_configure(d->deliverer, d->config);
 	if (d->options.once)
-		fetcher_once(d->fetcher, on_once, d);
+		start_once(d);
 	warn_of_unused_settings(d->config);
 	log_info("postriderd %s started: %s, %zu accounts", PACKAGE_VERSION, d->config->file,
 	    d->config->account_count);

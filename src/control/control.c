@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "control/control_pending.h"
 #include "control/control_private.h"
+#include "control/control_queue.h"
 #include "control/control_verbs.h"
 
 #include <errno.h>
@@ -51,6 +52,7 @@ static void
 remove_client(struct control *control, struct client_entry *entry)
 {
 	control_pending_forget(control, entry->client);
+	control_queue_forget(control, entry->client);
 	control_client_free(&entry->client);
 	TAILQ_REMOVE(&control->clients, entry, link);
 	if (entry->refused)
@@ -187,6 +189,7 @@ control_new(const struct control_settings *settings, struct verdict *why)
 	TAILQ_INIT(&control->adopting);
 	TAILQ_INIT(&control->reloading);
 	TAILQ_INIT(&control->reload_next);
+	TAILQ_INIT(&control->questions);
 	control->accept_again = evtimer_new(settings->base, accept_again_cb, control);
 	if (control->accept_again == NULL)
 		exit(EX_OSERR);
@@ -206,6 +209,7 @@ control_free(struct control **controlp)
 	stop_listening(control);
 	control_socket_close(&control->socket);
 	control_pending_abandon(control);
+	control_queue_abandon(control);
 	while ((entry = TAILQ_FIRST(&control->clients)) != NULL)
 		remove_client(control, entry);
 	event_free(control->accept_again);

@@ -9,6 +9,7 @@
 struct config;
 struct config_faults;
 struct control;
+struct deliverer;
 struct event_base;
 struct fetcher;
 
@@ -46,10 +47,16 @@ struct control_calls {
 struct control_settings {
 	struct event_base *base; /* borrowed until control_free() */
 	struct fetcher *fetcher; /* borrowed until control_free() */
-	struct config *config;   /* a reference is held: socket, accounts */
-	int listen_fd;           /* a listening UNIX socket (socket activation), taken; or -1 */
-	const char *version;     /* borrowed until control_free() */
-	int64_t started;         /* wall ms */
+
+	/*
+	 * Borrowed until control_free(); its queue may still call back after that, until it is
+	 * closed.  NULL: nothing is sent, and the queue's verbs are refused.
+	 */
+	struct deliverer *deliverer;
+	struct config *config; /* a reference is held: socket, accounts */
+	int listen_fd;         /* a listening UNIX socket (socket activation), taken; or -1 */
+	const char *version;   /* borrowed until control_free() */
+	int64_t started;       /* wall ms */
 	const struct control_calls *calls; /* borrowed until control_free() */
 	void *arg;                         /* for the calls */
 	struct control_limits limits;

@@ -18,9 +18,9 @@
 #define DISCARD_MAX 1048576
 
 /*
- * READING waits for a line; HELD waits for the answer to one; FLUSHING takes no more requests and
- * waits for the last answer to leave; LINGERING has sent everything and reads to the end, so that
- * the peer meets our answer and not a reset.
+ * READING waits for a line; HELD waits for the answer to one, or its next part; FLUSHING takes no
+ * more requests and waits for the last answer to leave; LINGERING has sent everything and reads to
+ * the end, so that the peer meets our answer and not a reset.
  */
 enum client_state { CLIENT_READING, CLIENT_HELD, CLIENT_FLUSHING, CLIENT_LINGERING, CLIENT_OVER };
 
@@ -34,7 +34,9 @@ struct control_client {
 	struct event *serve; /* a zero timer: the next turn of the loop */
 	struct event *timer; /* idle while READING, the end while LINGERING */
 	size_t discarded;
-	bool eof; /* the peer sends no more; it may still read */
+	bool eof;                /* the peer sends no more; it may still read */
+	void (*more)(void *arg); /* the answer's next part; NULL: none is waited for */
+	void *more_arg;
 };
 
 json_t *
@@ -169,6 +171,37 @@ control_client_answer(struct control_client *c, json_t *answer)
 	serve_later(c);
 }
 
+static void
+write_text(struct control_client *c, const char *text, size_t len)
+{
+	if (evbuffer_add(bufferevent_get_output(c->bev), text, len) < 0)
+		exit(EX_OSERR);
+}
+
+void
+control_client_answer_part(
+    struct control_client *c, const char *text, size_t len, void (*more)(void *arg), void *arg)
+{
+	if (c->state != CLIENT_HELD)
+		return;
+	write_text(c, text, len);
+	c->more = more;
+	c->more_arg = arg;
+	serve_later(c);
+}
+
+void
+control_client_answer_end(struct control_client *c, const char *text, size_t len)
+{
+	if (c->state != CLIENT_HELD)
+		return;
+	write_text(c, text, len);
+	write_text(c, "\n", 1);
+	c->more = NULL;
+	c->state = CLIENT_READING;
+	serve_later(c);
+}
+
 void
 control_client_refuse(struct control_client *c, const char *text)
 {
@@ -232,7 +265,7 @@ serve_next(struct control_client *c)
 	char *line;
 
 	if (unread_output(c) > c->limits->output_high)
-		return; /* on_written() goes on */
+		return; /* write_cb() goes on */
 	if (end.pos < 0 ? waiting > c->limits->line : (size_t)end.pos > c->limits->line) {
 		refuse_long(c);
 		return;
@@ -248,6 +281,19 @@ serve_next(struct control_client *c)
 	free(line);
 }
 
+/* The answer under way goes on, unless its client has not read enough: then write_cb() comes back.
+ */
+static void
+continue_answer(struct control_client *c)
+{
+	void (*more)(void *arg) = c->more;
+
+	if (more == NULL || unread_output(c) > c->limits->output_high)
+		return;
+	c->more = NULL;
+	more(c->more_arg);
+}
+
 static void
 serve_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -257,6 +303,8 @@ serve_cb(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	if (c->state == CLIENT_READING)
 		serve_next(c);
+	else if (c->state == CLIENT_HELD)
+		continue_answer(c);
 	else if (c->state == CLIENT_OVER)
 		c->calls->closed(c, c->arg);
 }
@@ -320,7 +368,7 @@ write_cb(struct bufferevent *bev, void *arg)
 	struct control_client *c = arg;
 
 	(void)bev;
-	if (c->state == CLIENT_READING)
+	if (c->state == CLIENT_READING || c->state == CLIENT_HELD)
 		serve_later(c);
 	else if (c->state == CLIENT_FLUSHING)
 		on_flushed(c);

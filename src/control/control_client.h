@@ -31,6 +31,17 @@ void control_client_free(struct control_client **client);
 /* Takes the reference of answer. */
 void control_client_answer(struct control_client *client, json_t *answer);
 
+/*
+ * An answer too long for one piece: text as it goes out, the JSON of one line in the end.  more()
+ * is called in a later turn when there is room for the next part, that is when no more than
+ * output_high octets are unread; never when the client is freed before.
+ */
+void control_client_answer_part(struct control_client *client, const char *text, size_t len,
+    void (*more)(void *arg), void *arg);
+
+/* The last part, without the line end: the request is answered. */
+void control_client_answer_end(struct control_client *client, const char *text, size_t len);
+
 /* Answers {"ok":false,"error":text}, takes no more requests, and closes when that is sent. */
 void control_client_refuse(struct control_client *client, const char *text);
 

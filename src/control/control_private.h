@@ -8,7 +8,7 @@
 
 #include <stdbool.h>
 
-/* What control.c and control_verbs.c share; no other file includes this. */
+/* What control.c and the files of the verbs share; no other file includes this. */
 
 struct evconnlistener;
 
@@ -23,6 +23,10 @@ struct control_pending {
 };
 
 TAILQ_HEAD(control_pending_list, control_pending);
+
+/* What was asked about the queue; control_queue.c has it. */
+struct control_question;
+TAILQ_HEAD(control_question_list, control_question);
 
 /* A reading of the configuration under way; outlives struct control when it must. */
 struct control_reload {
@@ -49,6 +53,7 @@ struct control {
 	struct control_pending_list reloading;   /* answered when the reading under way ends */
 	struct control_pending_list reload_next; /* asked since: need a reading of their own */
 	struct control_reload *reload;           /* NULL: none under way */
+	struct control_question_list questions;
 	int64_t mono_started;
 	bool stopping;
 };

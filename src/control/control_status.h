@@ -5,18 +5,27 @@
 #include <stdint.h>
 
 struct config;
+struct deliverer;
 struct fetcher;
+struct outqueue_row;
 
-/* The read-only views as the control socket's JSON.  Every function returns a new reference. */
+/*
+ * The read-only views as the control socket's JSON.  Every function returns a new reference.  The
+ * deliverer may be NULL.
+ */
 
 /* "2026-11-20T10:15:00.123Z", or null for 0 (never). */
 json_t *control_status_time(int64_t wall);
 
 /* All of them, or only the named one. */
-json_t *control_status_accounts(
-    const struct fetcher *fetcher, const struct config *config, const char *only);
+json_t *control_status_accounts(const struct fetcher *fetcher, const struct deliverer *deliverer,
+    const struct config *config, const char *only);
 
-json_t *control_status_queue(void);
-json_t *control_status_sessions(const struct fetcher *fetcher);
+json_t *control_status_queue(struct deliverer *deliverer);
+json_t *control_status_sessions(const struct fetcher *fetcher, const struct deliverer *deliverer);
+
+/* A queued message, as `queue` tells it: trouble of its account is its own. */
+json_t *control_status_message(
+    const struct outqueue_row *row, const struct deliverer *deliverer, const struct config *config);
 
 #endif

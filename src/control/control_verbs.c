@@ -7,8 +7,10 @@
 #include "control/control_peer.h"
 #include "control/control_pending.h"
 #include "control/control_private.h"
+#include "control/control_queue.h"
 #include "control/control_status.h"
 #include "control/control_suggest.h"
+#include "deliver/deliverer.h"
 #include "fetch/fetcher.h"
 
 #include <stdarg.h>
@@ -25,10 +27,18 @@ struct request {
 	size_t words;
 };
 
+enum takes {
+	TAKES_ACCOUNT,
+	TAKES_MESSAGE,
+	TAKES_EITHER,
+	TAKES_NAME /* the rest of the line is one argument, blanks and all */
+};
+
 struct verb {
 	const char *name;
 	size_t min; /* arguments */
 	size_t max;
+	enum takes takes;
 	bool changes;                    /* needs more than access to the socket */
 	void (*serve)(struct request *); /* must lead to one answer */
 	const char *arguments;
@@ -102,9 +112,9 @@ status_json(const struct control *control, const char *only)
 	json_object_set_new(status, "uptime", json_integer(up / 1000));
 	json_object_set_new(
 	    status, "state", json_string(control->stopping ? "stopping" : "running"));
-	json_object_set_new(
-	    status, "accounts", control_status_accounts(settings->fetcher, control->config, only));
-	json_object_set_new(status, "queue", control_status_queue());
+	json_object_set_new(status, "accounts",
+	    control_status_accounts(settings->fetcher, settings->deliverer, control->config, only));
+	json_object_set_new(status, "queue", control_status_queue(settings->deliverer));
 	json_object_set_new(status, "loop",
 	    json_pack(
 		"{s:I}", "lag_max_ms", (json_int_t)settings->calls->lag_max_ms(settings->arg)));
@@ -125,10 +135,11 @@ serve_status(struct request *r)
 static void
 serve_sessions(struct request *r)
 {
+	const struct control_settings *settings = &r->control->settings;
 	json_t *answer = control_client_ok();
 
 	json_object_set_new(
-	    answer, "sessions", control_status_sessions(r->control->settings.fetcher));
+	    answer, "sessions", control_status_sessions(settings->fetcher, settings->deliverer));
 	control_client_answer(r->client, answer);
 }
 
@@ -156,6 +167,98 @@ serve_poll(struct request *r)
 {
 	if (still_running(r))
 		answer_fetcher(r, fetcher_poll(r->control->settings.fetcher, r->word[1]));
+}
+
+/* True when there is a queue to speak of. */
+static bool
+has_queue(struct request *r)
+{
+	if (r->control->settings.deliverer == NULL)
+		answer_error(r, "this daemon sends nothing: it has no queue");
+	return r->control->settings.deliverer != NULL;
+}
+
+static void
+serve_queue(struct request *r)
+{
+	if (!has_queue(r))
+		return;
+	if (r->word[1] != NULL)
+		control_queue_show(r->control, r->client, r->word[1]);
+	else
+		control_queue_list(r->control, r->client);
+}
+
+static void
+flush_account(struct request *r, const struct account_config *account)
+{
+	if (account->smtp == NULL) {
+		answer_error(r,
+		    "account \"%s\" has no smtp group in the configuration: it sends nothing",
+		    account->name);
+		return;
+	}
+	deliverer_flush(r->control->settings.deliverer, account->name);
+	control_client_answer(r->client, control_client_ok());
+}
+
+static void
+serve_flush(struct request *r)
+{
+	const struct account_config *account = NULL;
+
+	if (!has_queue(r) || !still_running(r))
+		return;
+	if (r->word[1] != NULL)
+		account = config_account(r->control->config, r->word[1]);
+	if (account != NULL) {
+		flush_account(r, account);
+	} else if (r->word[1] != NULL) {
+		control_queue_flush(r->control, r->client, r->word[1]);
+	} else {
+		deliverer_flush(r->control->settings.deliverer, NULL);
+		control_client_answer(r->client, control_client_ok());
+	}
+}
+
+static void
+change_message(struct request *r, control_queue_call *call)
+{
+	if (has_queue(r) && still_running(r))
+		control_queue_change(r->control, r->client, call, r->word[1]);
+}
+
+static void
+serve_hold(struct request *r)
+{
+	change_message(r, outqueue_hold);
+}
+
+static void
+serve_release(struct request *r)
+{
+	change_message(r, outqueue_release);
+}
+
+static void
+serve_remove(struct request *r)
+{
+	change_message(r, outqueue_remove);
+}
+
+/* What is no plain name would lead out of the directory. */
+static void
+serve_retry(struct request *r)
+{
+	const char *name = r->word[1];
+
+	if (strchr(name, '/') != NULL || strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
+		answer_error(r,
+		    "\"%s\" is no file's name; `retry` takes the name that the message has in the "
+		    "spool's failed/",
+		    show(name).text);
+	else
+		change_message(r, outqueue_retry);
 }
 
 static void
@@ -208,18 +311,32 @@ serve_version(struct request *r)
 static void serve_help(struct request *r);
 
 static const struct verb verbs[] = {
-    {"status", 0, 1, false, serve_status, "[ACCOUNT]",
+    {"status", 0, 1, TAKES_ACCOUNT, false, serve_status, "[ACCOUNT]",
 	"what the daemon and its accounts are doing, and what troubles them"},
-    {"sessions", 0, 0, false, serve_sessions, "", "the sessions with servers running now"},
-    {"poll", 0, 1, true, serve_poll, "[ACCOUNT]",
+    {"queue", 0, 1, TAKES_MESSAGE, false, serve_queue, "[ID]",
+	"the messages that wait to be sent, or one of them"},
+    {"sessions", 0, 0, TAKES_ACCOUNT, false, serve_sessions, "",
+	"the sessions with servers running now"},
+    {"poll", 0, 1, TAKES_ACCOUNT, true, serve_poll, "[ACCOUNT]",
 	"fetch from the account (or all accounts) now, whatever the schedule says"},
-    {"adopt", 1, 2, true, serve_adopt, "ACCOUNT [*]",
+    {"flush", 0, 1, TAKES_EITHER, true, serve_flush, "[ID|ACCOUNT]",
+	"send what waits (all of it, all of an account, or one message) now, whatever the schedule "
+	"says"},
+    {"hold", 1, 1, TAKES_MESSAGE, true, serve_hold, "ID",
+	"keep a message in the queue until it is released"},
+    {"release", 1, 1, TAKES_MESSAGE, true, serve_release, "ID", "let a held message go"},
+    {"remove", 1, 1, TAKES_MESSAGE, true, serve_remove, "ID",
+	"delete a message from the queue, without a report to its sender"},
+    {"retry", 1, 1, TAKES_NAME, true, serve_retry, "NAME",
+	"send a message in failed/ again, to those whom it did not reach"},
+    {"adopt", 1, 2, TAKES_ACCOUNT, true, serve_adopt, "ACCOUNT [*]",
 	"accept the account's Maildir as it is; with * mark everything on the server as seen"},
-    {"reload", 0, 0, true, serve_reload, "",
+    {"reload", 0, 0, TAKES_ACCOUNT, true, serve_reload, "",
 	"read the configuration again; a faulty one is refused and the old one stays"},
-    {"stop", 0, 0, true, serve_stop, "", "finish what is under way and end the daemon"},
-    {"version", 0, 0, false, serve_version, "", "the daemon's version"},
-    {"help", 0, 0, false, serve_help, "", "this list"},
+    {"stop", 0, 0, TAKES_ACCOUNT, true, serve_stop, "",
+	"finish what is under way and end the daemon"},
+    {"version", 0, 0, TAKES_ACCOUNT, false, serve_version, "", "the daemon's version"},
+    {"help", 0, 0, TAKES_ACCOUNT, false, serve_help, "", "this list"},
 };
 
 #define VERB_COUNT (sizeof verbs / sizeof verbs[0])
@@ -272,12 +389,16 @@ check_arguments(struct request *r, const struct verb *verb)
 
 /* Who changes something stands in the log. */
 static void
-log_change(const struct request *r, uid_t uid)
+log_change(const struct request *r, const struct verb *verb, uid_t uid)
 {
-	const char *account = r->word[1];
+	static const char *const label[] = {[TAKES_ACCOUNT] = " account=",
+	    [TAKES_MESSAGE] = " message=",
+	    [TAKES_EITHER] = " of=",
+	    [TAKES_NAME] = " name="};
+	const char *word = r->word[1];
 
-	log_info("request=%s%s%s uid=%lu", r->word[0], account != NULL ? " account=" : "",
-	    account != NULL ? show(account).text : "", (unsigned long)uid);
+	log_info("request=%s%s%s uid=%lu", r->word[0], word != NULL ? label[verb->takes] : "",
+	    word != NULL ? show(word).text : "", (unsigned long)uid);
 }
 
 static bool
@@ -292,7 +413,7 @@ check_access(struct request *r, const struct verb *verb)
 	allowed = control_peer_read(&peer, control_client_fd(r->client)) &&
 		  control_peer_may_change(&peer, geteuid(), s->groups, s->group_count);
 	if (allowed)
-		log_change(r, peer.uid);
+		log_change(r, verb, peer.uid);
 	control_peer_clear(&peer);
 	if (!allowed)
 		answer_error(r,
@@ -302,14 +423,45 @@ check_access(struct request *r, const struct verb *verb)
 	return allowed;
 }
 
-/* Words are separated by blanks (space, tab).  Counts those beyond WORDS_MAX too. */
-static void
-split_words(struct request *r, char *line)
-{
-	char *rest = NULL;
+#define BLANKS " \t"
 
-	for (char *word = strtok_r(line, " \t", &rest); word != NULL;
-	     word = strtok_r(NULL, " \t", &rest)) {
+/* Cuts the next word off the line; NULL: there is none. */
+static char *
+next_word(char **line)
+{
+	char *word = *line + strspn(*line, BLANKS);
+	size_t len = strcspn(word, BLANKS);
+
+	*line = word + len;
+	if (**line != '\0')
+		*(*line)++ = '\0';
+	return len > 0 ? word : NULL;
+}
+
+/* Without the blanks around it; NULL: there is nothing else. */
+static char *
+whole_rest(char *line)
+{
+	char *word = line + strspn(line, BLANKS);
+	size_t len = strlen(word);
+
+	while (len > 0 && strchr(BLANKS, word[len - 1]) != NULL)
+		word[--len] = '\0';
+	return len > 0 ? word : NULL;
+}
+
+/* Counts the words beyond WORDS_MAX too. */
+static void
+split_arguments(struct request *r, const struct verb *verb, char *line)
+{
+	char *word;
+
+	if (verb->takes == TAKES_NAME) {
+		r->word[1] = whole_rest(line);
+		r->words += r->word[1] != NULL;
+		return;
+	}
+	while ((word = next_word(&line)) != NULL) {
 		if (r->words < WORDS_MAX)
 			r->word[r->words] = word;
 		r->words++;
@@ -322,12 +474,16 @@ control_verbs_serve(struct control *control, struct control_client *client, char
 	struct request r = {.control = control, .client = client};
 	const struct verb *verb;
 
-	split_words(&r, line);
-	if (r.words == 0) {
+	r.word[0] = next_word(&line);
+	if (r.word[0] == NULL) {
 		answer_error(&r, "empty request; `help` lists the verbs");
 		return;
 	}
+	r.words = 1;
 	verb = find_verb(&r);
-	if (verb != NULL && check_arguments(&r, verb) && check_access(&r, verb))
+	if (verb == NULL)
+		return;
+	split_arguments(&r, verb, line);
+	if (check_arguments(&r, verb) && check_access(&r, verb))
 		verb->serve(&r);
 }

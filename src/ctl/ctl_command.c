@@ -2,6 +2,8 @@
 
 #include "base/clock.h"
 #include "control/control_suggest.h"
+#include "ctl/ctl_json.h"
+#include "ctl/ctl_queue.h"
 #include "ctl/ctl_status.h"
 
 #include <stdio.h>
@@ -34,6 +36,66 @@ append_poll(
 	str_append_text(s, "fetching from ");
 	ctl_text_append(s, words[0] != NULL ? words[0] : "every account", screen->ascii);
 	str_append_text(s, "; `postriderctl status` shows what came of it\n");
+}
+
+static void
+append_queue(
+    struct str *s, const json_t *answer, char *const *words, const struct ctl_screen *screen)
+{
+	ctl_queue_append(s, answer, words[0] != NULL, screen, clock_wall());
+}
+
+static void
+append_flush(
+    struct str *s, const json_t *answer, char *const *words, const struct ctl_screen *screen)
+{
+	const char *account = ctl_json_text(answer, "account");
+
+	str_append_text(s, "sending what waits");
+	if (words[0] != NULL) {
+		str_append_text(s, " for account ");
+		ctl_text_append(s, account != NULL ? account : words[0], screen->ascii);
+	}
+	str_append_text(s, "; `postriderctl queue` shows what is left\n");
+}
+
+static void
+append_hold(
+    struct str *s, const json_t *answer, char *const *words, const struct ctl_screen *screen)
+{
+	(void)answer;
+	str_append_text(s, "message ");
+	ctl_text_append(s, words[0], screen->ascii);
+	str_append_text(s, " is held until it is released\n");
+}
+
+static void
+append_release(
+    struct str *s, const json_t *answer, char *const *words, const struct ctl_screen *screen)
+{
+	(void)answer;
+	str_append_text(s, "message ");
+	ctl_text_append(s, words[0], screen->ascii);
+	str_append_text(s, " is released and due now\n");
+}
+
+static void
+append_remove(
+    struct str *s, const json_t *answer, char *const *words, const struct ctl_screen *screen)
+{
+	(void)answer;
+	str_append_text(s, "message ");
+	ctl_text_append(s, words[0], screen->ascii);
+	str_append_text(s, " is removed\n");
+}
+
+static void
+append_retry(
+    struct str *s, const json_t *answer, char *const *words, const struct ctl_screen *screen)
+{
+	(void)answer;
+	ctl_text_append(s, words[0], screen->ascii);
+	str_append_text(s, " is queued again; `postriderctl queue` shows it\n");
 }
 
 static void
@@ -84,16 +146,25 @@ append_version(
 }
 
 static const struct ctl_command commands[] = {
-    {"status", 0, 1, false, append_status, "[ACCOUNT]",
+    {"status", 0, 1, false, false, append_status, "[ACCOUNT]",
 	"what the daemon and its accounts do, and what troubles them"},
-    {"sessions", 0, 0, false, append_sessions, "", "the sessions with servers running now"},
-    {"poll", 0, 1, false, append_poll, "[ACCOUNT]", "fetch now from this account, or from all"},
-    {"adopt", 1, 2, true, append_adopt, "ACCOUNT ['*']",
+    {"queue", 0, 1, false, false, append_queue, "[ID]", "the messages that wait to be sent"},
+    {"sessions", 0, 0, false, false, append_sessions, "", "the sessions with servers running now"},
+    {"poll", 0, 1, false, false, append_poll, "[ACCOUNT]",
+	"fetch now from this account, or from all"},
+    {"flush", 0, 1, false, false, append_flush, "[ID|ACCOUNT]",
+	"send now what waits, for one account or for all"},
+    {"hold", 1, 1, true, false, append_hold, "ID", "keep a message in the queue"},
+    {"release", 1, 1, true, false, append_release, "ID", "let a held message go"},
+    {"remove", 1, 1, true, false, append_remove, "ID",
+	"delete a message from the queue; its sender is not told"},
+    {"retry", 1, 1, true, true, append_retry, "NAME", "send a message in failed/ again"},
+    {"adopt", 1, 2, true, false, append_adopt, "ACCOUNT ['*']",
 	"accept the Maildir as it is; with * mark all on the server as fetched"},
-    {"reload", 0, 0, true, append_reload, "", "read the configuration again"},
-    {"stop", 0, 0, false, append_stop, "", "finish what is under way and end the daemon"},
-    {"version", 0, 0, false, append_version, "", "the daemon's version"},
-    {"help", 0, 0, false, NULL, "", "this text"},
+    {"reload", 0, 0, true, false, append_reload, "", "read the configuration again"},
+    {"stop", 0, 0, false, false, append_stop, "", "finish what is under way and end the daemon"},
+    {"version", 0, 0, false, false, append_version, "", "the daemon's version"},
+    {"help", 0, 0, false, false, NULL, "", "this text"},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])
@@ -120,6 +191,18 @@ find_name(const char *name)
 
 /* What a blank or a line end would tear apart must not reach the daemon as something else. */
 static bool
+is_whole(const struct ctl_command *command, const char *word)
+{
+	size_t len = strlen(word);
+
+	if (len == 0 || len > REQUEST_MAX / 4 || strpbrk(word, "\r\n") != NULL)
+		return false;
+	if (!command->takes_name)
+		return strpbrk(word, " \t") == NULL;
+	return strchr(" \t", word[0]) == NULL && strchr(" \t", word[len - 1]) == NULL;
+}
+
+static bool
 check_word(const struct ctl_command *command, const char *word)
 {
 	char shown[128];
@@ -131,9 +214,9 @@ check_word(const struct ctl_command *command, const char *word)
 		    shown, command->name);
 		return false;
 	}
-	if (word[0] != '\0' && strpbrk(word, " \t\r\n") == NULL && strlen(word) <= REQUEST_MAX / 4)
+	if (is_whole(command, word))
 		return true;
-	fprintf(stderr, "postriderctl: \"%s\" cannot be an account's name\n", shown);
+	fprintf(stderr, "postriderctl: \"%s\" cannot be an operand of %s\n", shown, command->name);
 	return false;
 }
 

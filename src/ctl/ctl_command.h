@@ -13,7 +13,8 @@ struct ctl_command {
 	const char *name;
 	size_t min; /* operands */
 	size_t max;
-	bool patient; /* the daemon may take its time */
+	bool patient;    /* the daemon may take its time */
+	bool takes_name; /* of a file: there may be blanks in the operand */
 	/* The words are the operands of the command, NULL-terminated. */
 	void (*append)(struct str *s, const json_t *answer, char *const *words,
 	    const struct ctl_screen *screen);

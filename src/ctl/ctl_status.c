@@ -1,5 +1,6 @@
 #include "ctl/ctl_status.h"
 
+#include "ctl/ctl_json.h"
 #include "ctl/ctl_table.h"
 #include "ctl/ctl_time.h"
 
@@ -12,28 +13,6 @@ struct view {
 	struct ctl_table *table;
 	int64_t now;
 };
-
-static const char *
-text_of(const json_t *object, const char *key)
-{
-	return json_string_value(json_object_get(object, key));
-}
-
-static json_int_t
-number_of(const json_t *object, const char *key)
-{
-	json_int_t number = json_integer_value(json_object_get(object, key));
-
-	return number > 0 ? number : 0;
-}
-
-static bool
-time_of(const json_t *object, const char *key, int64_t *wall)
-{
-	const char *text = text_of(object, key);
-
-	return text != NULL && ctl_time_parse(text, wall);
-}
 
 static bool
 is_one_of(const char *word, const char *const *list)
@@ -48,7 +27,7 @@ is_one_of(const char *word, const char *const *list)
 static bool
 is_disabled(const json_t *side)
 {
-	const char *state = text_of(side, "state");
+	const char *state = ctl_json_text(side, "state");
 
 	return state == NULL || strcmp(state, "disabled") == 0;
 }
@@ -59,13 +38,22 @@ is_in_trouble(const json_t *side)
 	static const char *const waiting[] = {"backoff", "blocked", NULL};
 
 	return json_is_object(json_object_get(side, "last_error")) &&
-	       (number_of(side, "failures") > 0 || is_one_of(text_of(side, "state"), waiting));
+	       (ctl_json_number(side, "failures") > 0 ||
+		   is_one_of(ctl_json_text(side, "state"), waiting));
+}
+
+static bool
+is_at_rest(const json_t *side)
+{
+	static const char *const at_rest[] = {"idle", "backoff", "blocked", "disabled", NULL};
+
+	return is_one_of(ctl_json_text(side, "state"), at_rest);
 }
 
 static enum ctl_tone
 tone_of(const json_t *side)
 {
-	const char *state = text_of(side, "state");
+	const char *state = ctl_json_text(side, "state");
 
 	if (state != NULL && strcmp(state, "blocked") == 0)
 		return CTL_BAD;
@@ -77,22 +65,22 @@ tone_of(const json_t *side)
 static void
 add_state(const struct view *v, const json_t *pop3, const json_t *smtp)
 {
-	const char *state = text_of(pop3, "state");
+	const char *state = ctl_json_text(pop3, "state");
 
 	if (is_disabled(pop3))
 		state = is_disabled(smtp) ? "disabled" : "sends only";
-	ctl_table_add(v->table, state, tone_of(pop3));
+	ctl_table_add(v->table, state, tone_of(is_disabled(pop3) ? smtp : pop3));
 }
 
 static void
-add_last(const struct view *v, const json_t *pop3)
+add_last(const struct view *v, const json_t *side)
 {
 	struct str s = STR_INIT;
 	int64_t then;
 
-	if (is_disabled(pop3))
+	if (is_disabled(side))
 		str_append_char(&s, '-');
-	else if (time_of(pop3, "last_success", &then))
+	else if (ctl_json_time(side, "last_success", &then))
 		ctl_time_append_ago(&s, v->now, then);
 	else
 		str_append_text(&s, "never");
@@ -101,20 +89,19 @@ add_last(const struct view *v, const json_t *pop3)
 }
 
 static void
-add_next(const struct view *v, const json_t *pop3)
+add_next(const struct view *v, const json_t *side, const char *on_demand)
 {
-	static const char *const at_rest[] = {"idle", "backoff", "blocked", NULL};
 	struct str s = STR_INIT;
 	int64_t then;
 
-	if (is_disabled(pop3))
+	if (is_disabled(side))
 		str_append_char(&s, '-');
-	else if (!is_one_of(text_of(pop3, "state"), at_rest))
+	else if (!is_at_rest(side))
 		str_append_text(&s, "running");
-	else if (time_of(pop3, "next_attempt", &then))
+	else if (ctl_json_time(side, "next_attempt", &then))
 		ctl_time_append_until(&s, v->now, then);
 	else
-		str_append_text(&s, "on demand");
+		str_append_text(&s, on_demand);
 	ctl_table_add(v->table, str_text(&s), CTL_PLAIN);
 	str_clear(&s);
 }
@@ -125,7 +112,7 @@ add_number(const struct view *v, const json_t *object, const char *key)
 	struct str s = STR_INIT;
 
 	if (json_is_integer(json_object_get(object, key)))
-		str_appendf(&s, "%lld", (long long)number_of(object, key));
+		str_appendf(&s, "%lld", (long long)ctl_json_number(object, key));
 	else
 		str_append_char(&s, '-');
 	ctl_table_add(v->table, str_text(&s), CTL_PLAIN);
@@ -137,7 +124,7 @@ add_size(const struct view *v, const json_t *object, const char *key)
 {
 	struct str s = STR_INIT;
 
-	ctl_text_append_size(&s, (uint64_t)number_of(object, key));
+	ctl_text_append_size(&s, (uint64_t)ctl_json_number(object, key));
 	ctl_table_add(v->table, str_text(&s), CTL_PLAIN);
 	str_clear(&s);
 }
@@ -166,13 +153,13 @@ static void
 note_trouble(const struct view *v, const json_t *side, const char *doing)
 {
 	const json_t *error = json_object_get(side, "last_error");
-	const char *text = text_of(error, "text");
-	long long failures = number_of(side, "failures");
+	const char *text = ctl_json_text(error, "text");
+	long long failures = ctl_json_number(side, "failures");
 	struct str s = STR_INIT;
 	int64_t then;
 
-	str_appendf(&s, "%s: %s", doing, trouble_name(text_of(error, "kind")));
-	if (time_of(error, "time", &then)) {
+	str_appendf(&s, "%s: %s", doing, trouble_name(ctl_json_text(error, "kind")));
+	if (ctl_json_time(error, "time", &then)) {
 		str_append_text(&s, ", ");
 		ctl_time_append_ago(&s, v->now, then);
 	}
@@ -185,22 +172,32 @@ note_trouble(const struct view *v, const json_t *side, const char *doing)
 
 /* What a person does next about an account that no longer tries by itself, or hardly. */
 static void
-note_next_step(const struct view *v, const char *account, const json_t *side)
+note_next_step(const struct view *v, const char *account, const json_t *side, const char *command)
 {
-	const char *state = text_of(side, "state");
+	const char *state = ctl_json_text(side, "state");
 	struct str s = STR_INIT;
 
 	if (state == NULL || strcmp(state, "blocked") != 0 || account == NULL)
 		return;
-	str_appendf(&s, "Once that is mended, try at once: postriderctl poll %s", account);
+	str_appendf(&s, "Once that is mended, try at once: postriderctl %s %s", command, account);
 	ctl_table_note(v->table, str_text(&s), CTL_PLAIN);
 	str_clear(&s);
 }
 
 static void
+note_side(const struct view *v, const char *account, const json_t *side, const char *doing,
+    const char *command)
+{
+	if (!is_in_trouble(side))
+		return;
+	note_trouble(v, side, doing);
+	note_next_step(v, account, side, command);
+}
+
+static void
 note_large(const struct view *v, const json_t *pop3)
 {
-	long long count = number_of(pop3, "skipped_large");
+	long long count = ctl_json_number(pop3, "skipped_large");
 	struct str s = STR_INIT;
 
 	if (count == 0)
@@ -214,12 +211,22 @@ note_large(const struct view *v, const json_t *pop3)
 static void
 note_queued(const struct view *v, const json_t *smtp)
 {
-	long long count = number_of(smtp, "queued");
+	long long count = ctl_json_number(smtp, "queued");
 	struct str s = STR_INIT;
+	int64_t then;
 
 	if (count == 0)
 		return;
-	str_appendf(&s, "%lld message%s waiting to be sent", count, count == 1 ? "" : "s");
+	str_appendf(&s, "%lld message%s ", count, count == 1 ? "" : "s");
+	if (!is_at_rest(smtp)) {
+		str_append_text(&s, "in the queue, sending now");
+	} else {
+		str_append_text(&s, "waiting to be sent");
+		if (ctl_json_time(smtp, "next_attempt", &then)) {
+			str_append_text(&s, ", next attempt ");
+			ctl_time_append_until(&s, v->now, then);
+		}
+	}
 	ctl_table_note(v->table, str_text(&s), CTL_PLAIN);
 	str_clear(&s);
 }
@@ -229,50 +236,50 @@ add_account(const struct view *v, const json_t *account)
 {
 	const json_t *pop3 = json_object_get(account, "pop3");
 	const json_t *smtp = json_object_get(account, "smtp");
-	const char *name = text_of(account, "name");
+	bool fetches = !is_disabled(pop3);
+	const char *name = ctl_json_text(account, "name");
 
 	ctl_table_add(v->table, name, CTL_PLAIN);
 	add_state(v, pop3, smtp);
-	add_last(v, pop3);
-	add_next(v, pop3);
+	add_last(v, fetches ? pop3 : smtp);
+	add_next(v, fetches ? pop3 : smtp, fetches ? "on demand" : "-");
 	add_number(v, pop3, "fetched");
 	add_size(v, pop3, "fetched_octets");
 	add_number(v, pop3, "on_server");
-	if (is_in_trouble(pop3)) {
-		note_trouble(v, pop3, "fetching");
-		note_next_step(v, name, pop3);
-	}
+	add_number(v, is_disabled(smtp) ? NULL : smtp, "sent");
+	note_side(v, name, pop3, "fetching", "poll");
 	note_large(v, pop3);
-	if (is_in_trouble(smtp))
-		note_trouble(v, smtp, "sending");
+	note_side(v, name, smtp, "sending", "flush");
 	note_queued(v, smtp);
 }
 
 static void
 append_heading(struct str *s, const json_t *answer, const struct ctl_screen *screen)
 {
-	const char *version = text_of(answer, "version");
-	const char *state = text_of(answer, "state");
+	const char *version = ctl_json_text(answer, "version");
+	const char *state = ctl_json_text(answer, "state");
 
 	str_append_text(s, "postriderd ");
 	ctl_text_append(s, version != NULL ? version : "-", screen->ascii);
 	str_append_text(s, " is ");
 	ctl_text_append(s, state != NULL ? state : "there", screen->ascii);
-	str_appendf(s, ", process %lld, up ", (long long)number_of(answer, "pid"));
-	ctl_time_append_span(s, number_of(answer, "uptime") * 1000);
+	str_appendf(s, ", process %lld, up ", (long long)ctl_json_number(answer, "pid"));
+	ctl_time_append_span(s, ctl_json_number(answer, "uptime") * 1000);
 	str_append_char(s, '\n');
 }
 
 static void
 append_queue(struct str *s, const json_t *queue)
 {
-	long long messages = number_of(queue, "messages"), failed = number_of(queue, "failed");
+	long long messages = ctl_json_number(queue, "messages"),
+		  failed = ctl_json_number(queue, "failed");
 
 	if (messages > 0) {
 		str_appendf(s, "queue: %lld message%s, ", messages, messages == 1 ? "" : "s");
-		ctl_text_append_size(s, (uint64_t)number_of(queue, "octets"));
+		ctl_text_append_size(s, (uint64_t)ctl_json_number(queue, "octets"));
 		str_appendf(s, ", %lld deferred, %lld held\n",
-		    (long long)number_of(queue, "deferred"), (long long)number_of(queue, "held"));
+		    (long long)ctl_json_number(queue, "deferred"),
+		    (long long)ctl_json_number(queue, "held"));
 	}
 	if (failed > 0)
 		str_appendf(s, "failed: %lld message%s\n", failed, failed == 1 ? "" : "s");
@@ -281,7 +288,7 @@ append_queue(struct str *s, const json_t *queue)
 static void
 append_lag(struct str *s, const json_t *loop)
 {
-	long long lag = number_of(loop, "lag_max_ms");
+	long long lag = ctl_json_number(loop, "lag_max_ms");
 
 	if (lag >= LAG_WORTH_SAYING)
 		str_appendf(s, "the daemon was once held up for %.1f s\n", (double)lag / 1000);
@@ -292,7 +299,7 @@ ctl_status_append(struct str *s, const json_t *answer, const struct ctl_screen *
 {
 	static const struct ctl_column columns[] = {{"ACCOUNT", false}, {"STATE", false},
 	    {"LAST WORKED", false}, {"NEXT", false}, {"FETCHED", true}, {"SIZE", true},
-	    {"ON SERVER", true}};
+	    {"ON SERVER", true}, {"SENT", true}};
 	struct view v = {ctl_table_new(columns, sizeof columns / sizeof columns[0], screen), now};
 	const json_t *accounts = json_object_get(answer, "accounts");
 	const json_t *account;
@@ -315,12 +322,12 @@ add_session(const struct view *v, const json_t *session)
 	struct str since = STR_INIT;
 	int64_t then;
 
-	ctl_table_add(v->table, text_of(session, "account"), CTL_PLAIN);
-	ctl_table_add(v->table, text_of(session, "id"), CTL_PLAIN);
-	ctl_table_add(v->table, text_of(session, "protocol"), CTL_PLAIN);
-	ctl_table_add(v->table, text_of(session, "server"), CTL_PLAIN);
-	ctl_table_add(v->table, text_of(session, "state"), CTL_GOOD);
-	if (time_of(session, "since", &then))
+	ctl_table_add(v->table, ctl_json_text(session, "account"), CTL_PLAIN);
+	ctl_table_add(v->table, ctl_json_text(session, "id"), CTL_PLAIN);
+	ctl_table_add(v->table, ctl_json_text(session, "protocol"), CTL_PLAIN);
+	ctl_table_add(v->table, ctl_json_text(session, "server"), CTL_PLAIN);
+	ctl_table_add(v->table, ctl_json_text(session, "state"), CTL_GOOD);
+	if (ctl_json_time(session, "since", &then))
 		ctl_time_append_span(&since, v->now > then ? v->now - then : 0);
 	ctl_table_add(v->table, since.len > 0 ? str_text(&since) : NULL, CTL_PLAIN);
 	str_clear(&since);

@@ -11,6 +11,7 @@
 #include "deliver/outbox.h"
 #include "deliver/route.h"
 #include "net/slots.h"
+#include "proto/rfc5322_envelope.h"
 #include "store/outqueue.h"
 
 #include <event2/event.h>
@@ -57,7 +58,9 @@ struct deliverer {
 	bool stopping;
 	deliverer_stopped_cb *stopped_cb;
 	void *stopped_arg;
+	size_t rejected; /* messages that were none */
 	bool draining; /* --once: the spool is still being claimed */
+	bool settling; /* --once: copies, reports and files are on their way */
 	deliverer_once_cb *once_cb;
 	void *once_arg;
 };
@@ -151,6 +154,38 @@ load_aliases(struct deliverer *d)
  */
 
 static void
+reject(struct deliverer *d, const char *id, const char *name, const char *reason)
+{
+	log_warning("message=%s name=%s fate=failed reason=\"%s\"", id, name, reason);
+	d->rejected++;
+	outqueue_reject(d->settings.queue, id, reason);
+}
+
+static void
+admit(struct deliverer *d, const char *id, const char *name, const struct route *route)
+{
+	struct outqueue_admission admission = route_admission(route, id);
+
+	log_info("account=%s message=%s name=%s sender=<%s> recipients=%zu fate=queued",
+	    route->account, id, name, route->sender, route->recipient_count);
+	outqueue_admit(d->settings.queue, &admission);
+}
+
+/* What a message asks for and does not get must not pass in silence. */
+static void
+note_oddities(const char *id, const char *name, const struct envelope_request *request)
+{
+	if (request->unknown_steering != NULL)
+		log_warning("message=%s name=%s reason=its field %s means nothing here; it is "
+			    "removed (see postrider-spool(7))",
+		    id, name, request->unknown_steering);
+	if (request->body_has_nul)
+		log_warning("message=%s name=%s reason=its text holds NUL octets; they go as they "
+			    "are, and some servers refuse them",
+		    id, name);
+}
+
+static void
 on_claimed(const char *id, const char *name, uint64_t size, const struct envelope_request *request,
     const struct verdict *why, void *arg)
 {
@@ -164,20 +199,12 @@ on_claimed(const char *id, const char *name, uint64_t size, const struct envelop
 		load_aliases(d); /* for the next message: a change takes effect within a minute */
 	str_escape(shown, sizeof shown, name, strlen(name));
 	if (why->kind != FAIL_NONE) {
-		log_warning("message=%s name=%s fate=failed reason=\"%s\"", id, shown, why->text);
-		outqueue_reject(d->settings.queue, id, why->text);
-		return;
-	}
-	if (route_message(d->config, d->aliases, request, &route, &reason)) {
-		struct outqueue_admission admission = route_admission(&route, id);
-
-		log_info("account=%s message=%s name=%s sender=<%s> recipients=%zu fate=queued",
-		    route.account, id, shown, route.sender, route.recipient_count);
-		outqueue_admit(d->settings.queue, &admission);
+		reject(d, id, shown, why->text);
+	} else if (route_message(d->config, d->aliases, request, &route, &reason)) {
+		note_oddities(id, shown, request);
+		admit(d, id, shown, &route);
 	} else {
-		log_warning(
-		    "message=%s name=%s fate=failed reason=\"%s\"", id, shown, str_text(&reason));
-		outqueue_reject(d->settings.queue, id, str_text(&reason));
+		reject(d, id, shown, str_text(&reason));
 	}
 	route_clear(&route);
 	str_clear(&reason);
@@ -202,8 +229,36 @@ on_failed(const char *account, const char *id, const char *name, const char *rea
 	    str_empty(account) ? "-" : account, id, name, (int)strcspn(reason, "\n"), reason);
 }
 
-static const struct outqueue_handler queue_handler = {
-    .claimed = on_claimed, .queued = on_queued, .failed = on_failed};
+/* Mail of an account that the configuration has no more, or that does not send, must not wait unsaid.
+ */
+static void
+warn_of_stranded(const char *account, void *arg)
+{
+	const struct deliverer *d = arg;
+	const struct account_config *config = config_account(d->config, account);
+	struct outqueue_totals totals;
+
+	outqueue_totals(d->settings.queue, account, &totals);
+	if (totals.messages == 0 || (config != NULL && config->smtp != NULL))
+		return;
+	log_warning("account=%s has %llu messages in the queue, and %s: they wait until it can "
+		    "send again, or `postriderctl remove`",
+	    account, (unsigned long long)totals.messages,
+	    config == NULL ? "the configuration does not have it" : "no smtp group");
+}
+
+static void
+on_recovered(void *arg)
+{
+	struct deliverer *d = arg;
+
+	outqueue_each_account(d->settings.queue, warn_of_stranded, d);
+}
+
+static const struct outqueue_handler queue_handler = {.claimed = on_claimed,
+    .queued = on_queued,
+    .recovered = on_recovered,
+    .failed = on_failed};
 
 /* -- accounts -----------------------------------------------------------------------------------
  */
@@ -271,6 +326,7 @@ deliverer_configure(struct deliverer *d, struct config *config)
 		outbox_configure(desk->outbox, config, &config->accounts[i]);
 	config_unref(&old);
 	load_aliases(d);
+	outqueue_each_account(d->settings.queue, warn_of_stranded, d);
 	next_turn(d);
 }
 
@@ -287,6 +343,18 @@ deliverer_flush(struct deliverer *d, const char *account)
 	}
 	TAILQ_FOREACH (desk, &d->desks, link)
 		outbox_flush(desk->outbox);
+	return true;
+}
+
+bool
+deliverer_flush_message(struct deliverer *d, const char *account, const char *id)
+{
+	struct desk *desk = find_in(&d->desks, account);
+	const struct account_config *config = config_account(d->config, account);
+
+	if (desk == NULL || config == NULL || config->smtp == NULL)
+		return false;
+	outbox_flush_message(desk->outbox, id);
 	return true;
 }
 
@@ -324,22 +392,45 @@ any_busy(const struct deliverer *d)
 	return !TAILQ_EMPTY(&d->retired) || d->aliases_busy;
 }
 
-static void
-tell_once(struct deliverer *d)
+static bool
+is_drained(const struct deliverer *d)
 {
+	const struct desk *desk;
+
+	TAILQ_FOREACH (desk, &d->desks, link)
+		if (!outbox_is_drained(desk->outbox))
+			return false;
+	return true;
+}
+
+/* A report that is sent by mail may have come into the queue meanwhile. */
+static void
+on_idle(bool clean, void *arg)
+{
+	struct deliverer *d = arg;
 	deliverer_once_cb *cb = d->once_cb;
 	const struct desk *desk;
-	size_t failed = 0;
+	size_t failed = !clean;
 
-	if (cb == NULL || d->draining)
+	d->settling = false;
+	if (cb == NULL || !is_drained(d)) {
+		next_turn(d);
 		return;
-	TAILQ_FOREACH (desk, &d->desks, link) {
-		if (!outbox_is_drained(desk->outbox))
-			return;
-		failed += outbox_has_failed(desk->outbox);
 	}
+	TAILQ_FOREACH (desk, &d->desks, link)
+		failed += outbox_has_failed(desk->outbox);
 	d->once_cb = NULL;
-	cb(failed, d->once_arg);
+	cb(failed + d->rejected, d->once_arg);
+}
+
+/* --once: when nothing is to be sent any more, what that led to is waited for. */
+static void
+settle_once(struct deliverer *d)
+{
+	if (d->once_cb == NULL || d->draining || d->settling || !is_drained(d))
+		return;
+	d->settling = true;
+	outqueue_when_idle(d->settings.queue, on_idle, d);
 }
 
 static void
@@ -356,27 +447,28 @@ turn_cb(evutil_socket_t fd, short what, void *arg)
 		cb(d->stopped_arg);
 		return;
 	}
-	tell_once(d);
+	settle_once(d);
 }
 
 static void
 on_drained(void *arg)
 {
 	struct deliverer *d = arg;
-	struct desk *desk;
 
 	d->draining = false;
-	TAILQ_FOREACH (desk, &d->desks, link)
-		outbox_wake(desk->outbox);
 	next_turn(d);
 }
 
 void
 deliverer_once(struct deliverer *d, deliverer_once_cb *cb, void *arg)
 {
+	struct desk *desk;
+
 	d->once_cb = cb;
 	d->once_arg = arg;
 	d->draining = true;
+	TAILQ_FOREACH (desk, &d->desks, link)
+		outbox_begin_once(desk->outbox);
 	outqueue_drain(d->settings.queue, on_drained, d);
 }
 

@@ -43,7 +43,17 @@ void deliverer_configure(struct deliverer *deliverer, struct config *config);
 /* Everything that waits is due now.  False: no such account.  NULL: all. */
 bool deliverer_flush(struct deliverer *deliverer, const char *account);
 
-/* --once: claims what is in the spool, sends what is due, then tells how many accounts failed. */
+/*
+ * The same for one queued message of this account; what came of it, the queue and the log tell.
+ * False: no such account, or it does not send.
+ */
+bool deliverer_flush_message(struct deliverer *deliverer, const char *account, const char *id);
+
+/*
+ * --once: claims what is in the spool, sends what is due, waits until every copy and report is where
+ * it belongs, then tells how many accounts failed; what had to be left for the disk's sake counts
+ * as one more.
+ */
 typedef void deliverer_once_cb(size_t failed, void *arg);
 void deliverer_once(struct deliverer *deliverer, deliverer_once_cb *cb, void *arg);
 

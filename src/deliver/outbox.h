@@ -9,6 +9,7 @@
 struct account_config;
 struct config;
 struct outbox;
+struct settlement;
 struct slots;
 
 /*
@@ -20,7 +21,7 @@ struct outbox_settings {
 	const struct deliverer_settings *deliverer; /* borrowed for the outbox's life */
 	struct slots *slots;
 	const char *helo;
-	void (*changed)(void *arg);        /* a session ended: outbox_is_busy() may be false now */
+	void (*changed)(void *arg);                  /* outbox_is_busy() may be false now */
 	void *arg;
 };
 
@@ -38,6 +39,12 @@ void outbox_wake(struct outbox *outbox);
 
 /* Everything that waits is due now, whatever back-off or block says. */
 void outbox_flush(struct outbox *outbox);
+
+/* The same for one message; those that wait for their own time go on waiting. */
+void outbox_flush_message(struct outbox *outbox, const char *id);
+
+/* --once: what an earlier run came to is no reason to wait. */
+void outbox_begin_once(struct outbox *outbox);
 
 /* No more sessions; those under way are ended, a final dot is waited for. */
 void outbox_stop(struct outbox *outbox);

@@ -6,6 +6,7 @@
 #include "config/config.h"
 #include "deliver/report_text.h"
 #include "proto/rfc5322_domain.h"
+#include "proto/smtp_data.h"
 #include "store/outqueue.h"
 
 #include <stdlib.h>
@@ -139,12 +140,24 @@ add_recipient(
 	dsn_add_recipient(&fields, out);
 }
 
+/* What is known of its octets; where header and text are not told apart, of both. */
+static struct dsn_content
+describe_content(const struct outmessage *message)
+{
+	bool is_long = message->longest_line > SMTP_TEXT_LINE_MAX;
+
+	return (struct dsn_content){
+	    .header_8bit = message->is_8bit,
+	    .header_not_utf8 = message->is_8bit && !message->has_utf8_header,
+	    .body_8bit = message->is_8bit,
+	    .header_binary = is_long,
+	    .body_binary = is_long,
+	};
+}
+
 enum dsn_original
 report_write(const struct report *report, struct str *out, struct str *end)
 {
-	/* Not known: what no reader can take amiss, whatever the octets turn out to be. */
-	static const struct dsn_content any = {
-	    .header_8bit = true, .header_not_utf8 = true, .body_8bit = true};
 	const struct smtp_config *smtp = report->account->smtp;
 	struct str subject = STR_INIT, text = STR_INIT;
 	char *host = choose_host(report);
@@ -155,7 +168,7 @@ report_write(const struct report *report, struct str *out, struct str *end)
 	    .date = report->now,
 	    .arrival = report->message->queued,
 	    .original = choose_original(report),
-	    .content = report->content != NULL ? *report->content : any,
+	    .content = describe_content(report->message),
 	};
 	struct dsn dsn;
 

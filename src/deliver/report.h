@@ -47,8 +47,7 @@ struct report {
 	int64_t give_up;               /* ms, as configured */
 	int64_t retry_until;           /* wall ms; 0: not limited, or not known */
 	const char *host;
-	const uint8_t *unique;             /* DSN_UNIQUE_SIZE random octets */
-	const struct dsn_content *content; /* of the original; NULL: not known */
+	const uint8_t *unique; /* DSN_UNIQUE_SIZE random octets */
 };
 
 /*

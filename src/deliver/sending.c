@@ -465,8 +465,6 @@ sending_go(struct sending *s)
 void
 sending_stop(struct sending *s)
 {
-	struct verdict why;
-
 	if (s->stopping || s->session_closed)
 		return;
 	s->stopping = true;
@@ -475,8 +473,7 @@ sending_stop(struct sending *s)
 		s->result.stopped = true;
 		sending_end(s);
 	} else if (!smtp_session_awaits_fate(s->session)) {
-		verdict_fail(&why, FAIL_LOCAL, "stop", "stopped");
-		smtp_session_fail(s->session, &why);
+		smtp_session_stop(s->session);
 	}
 }
 

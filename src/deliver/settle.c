@@ -185,6 +185,7 @@ count_fates(struct settlement *s, const struct settle_context *c)
 		s->gave_up += mark->gave_up;
 		s->deferred += deferred && !mark->gave_up;
 	}
+	s->is_first_sent = s->sent > 0 && !s->had_sent;
 	s->is_over = count_open(m) == 0;
 }
 
@@ -295,7 +296,6 @@ write_report(struct settlement *s, const struct settle_context *c,
 	    .retry_until = limited ? s->message->first_tried + c->retry->give_up : 0,
 	    .host = c->host,
 	    .unique = c->unique,
-	    .content = c->content,
 	};
 	enum dsn_original original = report_write(&report, &s->report, &s->report_end);
 
@@ -368,7 +368,7 @@ fill_decision(struct settlement *s, const struct settle_context *c)
 	d->last_error = s->last_error;
 	d->reason = s->reason.len > 0 ? str_text(&s->reason) : NULL;
 	d->sent_maildir =
-	    s->sent > 0 && !s->had_sent && !m->bounce && sent_maildir != NULL ? sent_maildir : "";
+	    s->is_first_sent && !m->bounce && sent_maildir != NULL ? sent_maildir : "";
 }
 
 void

@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 struct account_config;
-struct dsn_content;
 struct retry_config;
 
 /*
@@ -59,6 +58,7 @@ struct settlement {
 	bool is_over;   /* every recipient's fate is known: the message leaves the queue */
 	bool is_held;   /* a third unknown in a row, in this attempt */
 	bool is_warned; /* the report tells of delay */
+	bool is_first_sent; /* somebody has the message, for the first time */
 
 	/* internal */
 	struct outmessage *message;
@@ -83,7 +83,6 @@ struct settle_context {
 	double random;                     /* 0 to 1, for the jitter */
 	const char *host;                  /* this machine's name, for accounts without a domain */
 	const uint8_t *unique;             /* DSN_UNIQUE_SIZE random octets */
-	const struct dsn_content *content; /* of the message as it is sent; NULL: not known */
 };
 
 void settle_begin(struct settlement *settlement, struct outmessage *message);

@@ -459,6 +459,16 @@ smtp_session_fail(struct smtp_session *s, const struct verdict *why)
 	smtp_wake(s);
 }
 
+void
+smtp_session_stop(struct smtp_session *s)
+{
+	struct verdict why;
+
+	verdict_fail(&why, FAIL_LOCAL, "stop", "stopped");
+	s->account_trouble = true;
+	smtp_session_fail(s, &why);
+}
+
 bool
 smtp_session_awaits_fate(const struct smtp_session *s)
 {

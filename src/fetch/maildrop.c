@@ -353,7 +353,7 @@ maildrop_state(const struct maildrop *m)
 void
 maildrop_view(const struct maildrop *m, struct fetcher_view *view)
 {
-	const struct mailbox_record *r = &m->record;
+	const struct record *r = &m->record;
 
 	*view = (struct fetcher_view){
 	    .account = m->name,
@@ -366,8 +366,8 @@ maildrop_view(const struct maildrop *m, struct fetcher_view *view)
 	    .error_time = r->error_time,
 	    .error_kind = r->error_kind,
 	    .error_text = r->error_text,
-	    .fetched = r->fetched,
-	    .fetched_octets = r->fetched_octets,
+	    .fetched = r->messages,
+	    .fetched_octets = r->octets,
 	    .on_server = m->on_server,
 	    .skipped_large = m->skipped_large,
 	};

@@ -59,7 +59,7 @@ struct maildrop {
 	int64_t next_attempt; /* wall, 0: none */
 
 	struct mailbox *mailbox;
-	struct mailbox_record record;
+	struct record record;
 	int64_t saved_at; /* mono */
 	struct poll *poll;
 	struct hook *hook;

@@ -1,11 +1,11 @@
 #include "fetch/maildrop_internal.h"
 
+#include "auth/fingerprint.h"
 #include "auth/vault.h"
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "config/config.h"
-#include "fetch/fingerprint.h"
 #include "fetch/poll.h"
 #include "fetch/schedule.h"
 #include "store/mailbox.h"
@@ -69,7 +69,7 @@ maildrop_check_fingerprint(struct maildrop *m)
 {
 	char now[FINGERPRINT_SIZE];
 
-	fingerprint_account(m->config, m->account, now);
+	fingerprint_endpoint(m->config, &m->account->pop3->endpoint, now);
 	if (strcmp(now, m->record.fingerprint) == 0)
 		return false;
 	snprintf(m->record.fingerprint, sizeof m->record.fingerprint, "%s", now);
@@ -82,7 +82,7 @@ maildrop_check_fingerprint(struct maildrop *m)
 void
 maildrop_note_failure(struct maildrop *m, const struct verdict *why)
 {
-	struct mailbox_record *r = &m->record;
+	struct record *r = &m->record;
 
 	r->failures++;
 	if (why->kind == FAIL_AUTH) {
@@ -98,7 +98,7 @@ maildrop_note_failure(struct maildrop *m, const struct verdict *why)
 static void
 note_success(struct maildrop *m, const struct poll_result *result)
 {
-	struct mailbox_record *r = &m->record;
+	struct record *r = &m->record;
 
 	r->last_success = clock_wall();
 	r->failures = 0;
@@ -121,8 +121,8 @@ maildrop_note_result(struct maildrop *m, const struct poll_result *result)
 	bool changed = failed || m->record.failures > 0 || result->fetched > 0;
 
 	m->record.last_attempt = poll_since(m->poll);
-	m->record.fetched += result->fetched;
-	m->record.fetched_octets += result->fetched_octets;
+	m->record.messages += result->fetched;
+	m->record.octets += result->fetched_octets;
 	if (result->stopped) {
 		maildrop_save(m);
 		return;

@@ -71,7 +71,7 @@ maildrop_schedule_first(struct maildrop *m)
 }
 
 static void
-on_loaded(const struct verdict *why, const struct mailbox_record *record, void *arg)
+on_loaded(const struct verdict *why, const struct record *record, void *arg)
 {
 	struct maildrop *m = arg;
 

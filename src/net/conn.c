@@ -189,7 +189,7 @@ conn_bury(struct net_corpse *corpse)
 	struct conn *c = (struct conn *)((char *)corpse - offsetof(struct conn, corpse));
 
 	free(c->in.data);
-	outbox_clear(&c->out);
+	sendbuf_clear(&c->out);
 	free(c->proxied);
 	free(c->server);
 	free(c);
@@ -253,7 +253,7 @@ send_octets(struct conn *c, const void *data, size_t len, bool secret)
 {
 	if (c->phase == PHASE_OVER || c->dead || c->write_ended)
 		return;
-	outbox_append(&c->out, data, len, secret);
+	sendbuf_append(&c->out, data, len, secret);
 	c->active_at = clock_mono();
 	if (!c->working)
 		conn_next_turn(c);
@@ -300,7 +300,7 @@ conn_send_octets(struct conn *c, const void *data, size_t len)
 size_t
 conn_unsent(const struct conn *c)
 {
-	return outbox_len(&c->out);
+	return sendbuf_len(&c->out);
 }
 
 /* -- receiving -------------------------------------------------------------------------------- */
@@ -346,7 +346,7 @@ conn_starttls(struct conn *c)
 {
 	if (c->phase != PHASE_OPEN || c->tls != NULL)
 		return;
-	if (outbox_len(&c->out) > 0) {
+	if (sendbuf_len(&c->out) > 0) {
 		conn_failf(c, FAIL_TLS, "starttls",
 		    "%.200s agreed to TLS before it was asked; that may be an attacker's answer",
 		    c->server);

@@ -4,7 +4,7 @@
 #include "net/address.h"
 #include "net/conn.h"
 #include "net/net_internal.h"
-#include "net/outbox.h"
+#include "net/sendbuf.h"
 #include "net/socks5.h"
 
 /* For conn.c, conn_phase.c and conn_io.c only: one object in three files. */
@@ -69,7 +69,7 @@ struct conn {
 	struct event *write_event;
 	struct event *turn_event; /* the next turn of the loop */
 	struct conn_inbox in;
-	struct outbox out;
+	struct sendbuf out;
 	bool read_ended; /* nothing more comes; end_why says why, once the rest is told */
 	bool write_ended;
 	bool write_wants_read; /* TLS */

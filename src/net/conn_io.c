@@ -118,13 +118,13 @@ on_write_ended(struct conn *c, const struct verdict *why)
 	c->write_ended = true;
 	if (!c->read_ended)
 		c->end_why = *why;
-	outbox_clear(&c->out);
+	sendbuf_clear(&c->out);
 }
 
 static void
 on_sent(struct conn *c, size_t put)
 {
-	outbox_consume(&c->out, put);
+	sendbuf_consume(&c->out, put);
 	if (c->phase == PHASE_PROXY)
 		return; /* not the session's */
 	c->octets_out += put;
@@ -140,10 +140,10 @@ flush(struct conn *c)
 	const char *data;
 
 	/* Behind the agreement to TLS nothing leaves in clear. */
-	if (outbox_len(&c->out) == 0 || c->write_ended || c->starttls_wanted)
+	if (sendbuf_len(&c->out) == 0 || c->write_ended || c->starttls_wanted)
 		return true;
-	while (outbox_len(&c->out) > 0 && left > 0) {
-		data = outbox_peek(&c->out, &len);
+	while (sendbuf_len(&c->out) > 0 && left > 0) {
+		data = sendbuf_peek(&c->out, &len);
 		switch (write_some(c, data, len < left ? len : left, &put, &why)) {
 		case IO_MOVED:
 			on_sent(c, put);
@@ -156,7 +156,7 @@ flush(struct conn *c)
 			return true;
 		}
 	}
-	if (outbox_len(&c->out) > 0 || c->phase != PHASE_OPEN)
+	if (sendbuf_len(&c->out) > 0 || c->phase != PHASE_OPEN)
 		return true;
 	return conn_tell(c, CONN_DRAINED);
 }
@@ -355,7 +355,7 @@ work(struct conn *c)
 	}
 	if (c->phase == PHASE_OPEN || c->phase == PHASE_PROXY)
 		conn_io_await(c, may_read(c) || c->write_wants_read,
-		    (outbox_len(&c->out) > 0 && !c->write_wants_read) || c->read_wants_write);
+		    (sendbuf_len(&c->out) > 0 && !c->write_wants_read) || c->read_wants_write);
 }
 
 void

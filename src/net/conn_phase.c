@@ -83,7 +83,7 @@ fail_proxy(struct conn *c, const struct verdict *why)
 static void
 send_to_proxy(struct conn *c, struct str *send)
 {
-	outbox_append(&c->out, send->data, send->len, true);
+	sendbuf_append(&c->out, send->data, send->len, true);
 	if (send->data != NULL)
 		secret_wipe(send->data, send->cap);
 	str_clear(send);
@@ -139,7 +139,7 @@ conn_phase_on_proxy(struct conn *c)
 	send_to_proxy(c, &send);
 	if (result == SOCKS5_FAILED) {
 		fail_proxy(c, &why);
-	} else if (result == SOCKS5_DONE && outbox_len(&c->out) > 0) {
+	} else if (result == SOCKS5_DONE && sendbuf_len(&c->out) > 0) {
 		/* What was meant for the proxy must not go to the server. */
 		verdict_fail(
 		    &why, FAIL_PROTOCOL, "proxy", "the proxy answered before it was asked");

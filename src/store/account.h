@@ -7,22 +7,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct mailbox_record;
 struct state;
 
 /*
- * An account's row in the state database: its record, and the Maildir that it is known to have.
+ * An account's row in the state database, and the Maildir that it is known to have.
  * State thread only.  False with why filled (FAIL_LOCAL) on failure.
  */
 
 /* The account's id; made on its first use. */
 bool account_find(struct state *state, const char *name, int64_t *account, struct verdict *why);
-
-/* Zeroes when there is nothing yet. */
-bool account_load(
-    struct state *state, const char *name, struct mailbox_record *record, struct verdict *why);
-bool account_save(struct state *state, const char *name, const struct mailbox_record *record,
-    struct verdict *why);
 
 /* The Maildir that the state knows: *path to free(3), NULL on the account's first use. */
 bool account_load_maildir(struct state *state, int64_t account, char **path,

@@ -88,7 +88,7 @@ struct call {
 	void *arg;
 	int64_t *rows;
 	size_t row_count;
-	struct mailbox_record record;
+	struct record record;
 	mailbox_record_cb *record_cb;
 	struct listing *listing;
 	int64_t keep_ms;
@@ -135,7 +135,7 @@ apply_load(struct state *state, struct state_job *job)
 {
 	struct call *c = (struct call *)job;
 
-	return account_load(state, c->mailbox->account, &c->record, &job->why);
+	return record_load(state, RECORD_POP3, c->mailbox->account, &c->record, &job->why);
 }
 
 static void
@@ -162,11 +162,11 @@ apply_save(struct state *state, struct state_job *job)
 {
 	struct call *c = (struct call *)job;
 
-	return account_save(state, c->mailbox->account, &c->record, &job->why);
+	return record_save(state, RECORD_POP3, c->mailbox->account, &c->record, &job->why);
 }
 
 void
-mailbox_save(struct mailbox *m, const struct mailbox_record *record, mailbox_cb *cb, void *arg)
+mailbox_save(struct mailbox *m, const struct record *record, mailbox_cb *cb, void *arg)
 {
 	struct call *c = call_new(m, "record-commit", apply_save, arg);
 

@@ -2,6 +2,7 @@
 #define POSTRIDER_STORE_MAILBOX_H
 
 #include "base/verdict.h"
+#include "store/record.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,21 +43,6 @@ struct store *store_open(struct event_base *base, const char *directory, struct 
 /* After every mailbox is closed.  Finishes what was submitted.  Sets the pointer to NULL. */
 void store_close(struct store **store);
 
-/* What survives a restart for an account's POP3 side.  Times are wall ms, 0: never. */
-struct mailbox_record {
-	int64_t last_attempt;
-	int64_t last_success;
-	uint64_t fetched;
-	uint64_t fetched_octets;
-	unsigned failures;      /* in a row */
-	unsigned auth_failures; /* refused passwords in a row */
-	int64_t blocked_until; /* wall ms of the one try a day; 0: not blocked for authentication */
-	char fingerprint[65];  /* of the configuration the refusals belong to */
-	int64_t error_time;
-	enum fail error_kind;
-	char error_text[512];
-};
-
 struct mailbox;
 struct mailbox_settings {
 	const char *account;
@@ -76,12 +62,12 @@ typedef void mailbox_cb(const struct verdict *why, void *arg);
 
 /* The account's record; zeroes when it has none. */
 typedef void mailbox_record_cb(
-    const struct verdict *why, const struct mailbox_record *record, void *arg);
+    const struct verdict *why, const struct record *record, void *arg);
 void mailbox_load(struct mailbox *mailbox, mailbox_record_cb *cb, void *arg);
 
 /* Saves the record.  With a NULL callback nobody waits. */
 void mailbox_save(
-    struct mailbox *mailbox, const struct mailbox_record *record, mailbox_cb *cb, void *arg);
+    struct mailbox *mailbox, const struct record *record, mailbox_cb *cb, void *arg);
 
 /*
  * Before a session: creates the Maildir on the account's very first use (tmp new cur, 0700 or as

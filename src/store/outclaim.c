@@ -164,6 +164,7 @@ on_inserted(struct job *job)
 		set_stuck(c, true);
 		outqueue_try_later(q, &c->later, insert_again);
 		outwatch_wake(q);
+		outidle_check(q);
 		return;
 	}
 	outqueue_ref(q);
@@ -174,6 +175,7 @@ on_inserted(struct job *job)
 	if (!q->closed) {
 		outstart_continue(q);
 		outwatch_wake(q);
+		outidle_check(q);
 	}
 	outqueue_unref(&q);
 }

@@ -43,6 +43,7 @@ batch_free_ends(struct end_batch *b)
 {
 	clear_ends(&b->ends);
 	outtally_clear(&b->tally);
+	b->queue->stuck -= b->is_retry;
 	outqueue_unref(&b->queue);
 	free(b);
 }
@@ -122,6 +123,7 @@ finish_batch(struct end_batch *b)
 	if (TAILQ_EMPTY(&b->ends) || q->closed) {
 		batch_free_ends(b);
 	} else {
+		q->stuck += !b->is_retry;
 		b->is_retry = true;
 		outqueue_try_later(q, &b->later, run_again);
 	}
@@ -131,6 +133,7 @@ finish_batch(struct end_batch *b)
 	}
 	if (!q->closed)
 		outwatch_wake(q);
+	outidle_check(q);
 	outqueue_unref(&q);
 }
 

@@ -75,6 +75,7 @@ rest(struct outerrand_pump *p)
 	p->queue = NULL;
 	if (p->again)
 		outerrand_go(q, p->maildir);
+	outidle_check(q);
 	outqueue_unref(&q);
 }
 
@@ -237,6 +238,28 @@ outerrand_go(struct outqueue *q, const char *maildir)
 		p->again = true;
 	else
 		start(q, p);
+}
+
+bool
+outerrand_is_running(const struct outqueue *q)
+{
+	const struct outerrand_pump *p;
+
+	TAILQ_FOREACH (p, &q->pumps, link)
+		if (p->running)
+			return true;
+	return false;
+}
+
+bool
+outerrand_is_troubled(const struct outqueue *q)
+{
+	const struct outerrand_pump *p;
+
+	TAILQ_FOREACH (p, &q->pumps, link)
+		if (p->troubled)
+			return true;
+	return false;
 }
 
 void

@@ -106,7 +106,12 @@ bool outerrand_write(const struct outerrand *errand, const char *spool_path, out
 
 /* There is something to do for this Maildir, "" for mail. */
 void outerrand_go(struct outqueue *queue, const char *maildir);
-void outerrand_go_all(struct outqueue *queue);
+
+/* Some are being carried out. */
+bool outerrand_is_running(const struct outqueue *queue);
+
+/* Some failed, and wait to be tried again. */
+bool outerrand_is_troubled(const struct outqueue *queue);
 
 /* Errands that failed are tried again. */
 void outerrand_tick(struct outqueue *queue);

@@ -136,6 +136,10 @@ void outledger_list_clear(struct outledger_list *list);
 
 bool outledger_list_due(struct state *state, const char *account, int64_t now, bool forced,
     size_t limit, struct outledger_list *list, int64_t *earliest, struct verdict *why);
+
+/* Waiting since `since` or before, told so at `told` or before; in no order. */
+bool outledger_list_overdue(struct state *state, const char *account, int64_t since, int64_t told,
+    size_t limit, struct outledger_list *list, struct verdict *why);
 bool outledger_list_one(
     struct state *state, const char *id, struct outledger_list *list, struct verdict *why);
 bool outledger_list_page(struct state *state, const char *after, size_t limit,

@@ -162,6 +162,27 @@ outledger_list_due(struct state *state, const char *account, int64_t now, bool f
 	       find_earliest(state, account, now, earliest, why);
 }
 
+/* Since when it waits: as settle.h has it. */
+bool
+outledger_list_overdue(struct state *state, const char *account, int64_t since, int64_t told,
+    size_t limit, struct outledger_list *list, struct verdict *why)
+{
+	static const char sql[] =
+	    "SELECT " MESSAGE_COLUMNS " FROM outmessage"
+	    "  WHERE account = ?1 AND state = 0 AND held = 0 AND hidden = 0 AND missing = 0"
+	    "  AND iif(first_tried <> 0, first_tried, max(next_attempt, queued)) <= ?2"
+	    "  AND warned <= ?3 AND sender <> '' AND NOT bounce LIMIT ?4";
+	sqlite3_stmt *query = state_query(state, sql, why);
+
+	if (query == NULL)
+		return false;
+	sqlite3_bind_text(query, 1, account, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(query, 2, since);
+	sqlite3_bind_int64(query, 3, told);
+	sqlite3_bind_int64(query, 4, (int64_t)limit);
+	return read_list(state, query, list, why);
+}
+
 bool
 outledger_list_one(
     struct state *state, const char *id, struct outledger_list *list, struct verdict *why)

@@ -11,7 +11,13 @@
 #include <string.h>
 #include <unistd.h>
 
-/* A question for messages: rows from the state thread, then a look whether the files are there. */
+/*
+ * A question for messages: rows from the state thread, then a look whether the files are there.
+ *
+ * A row that was listed is lent in the very turn that brings the list.  The state thread hands back
+ * what it did in order, so until then whatever is decided later than the list was made still counts
+ * as lent; once another thread has had the list in hand, that is not so any more.
+ */
 struct outlend {
 	struct state_job state_job;
 	struct job file_job;
@@ -21,12 +27,16 @@ struct outlend {
 	char *id;
 	int64_t now;
 	bool forced;
+	bool overdue;        /* those whose senders wait to be told */
+	int64_t since, told; /* of them */
 	size_t limit;
 	size_t lent; /* so many of the rows may be lent already */
 	outqueue_due_cb *cb;
 	void *arg;
 
 	struct outledger_list list;
+	size_t chosen; /* so many of the list's are lent: its first ones */
+	bool more;     /* others are due as well */
 	int64_t earliest;
 	struct verdict why;
 };
@@ -111,33 +121,55 @@ explain(struct outlend *l)
 	}
 }
 
-static bool
-may_lend(const struct outlend *l, const struct outledger_item *item)
+/* Lends of the rows those that may be, up to the limit, and forgets the others. */
+static void
+choose(struct outlend *l)
 {
-	return !item->is_missing && !item->held && !outlend_has(l->queue, item->message->id);
+	struct outledger_list *list = &l->list;
+	struct outqueue *q = l->queue;
+
+	l->more = l->id == NULL && list->count == l->limit + l->lent;
+	for (size_t i = 0; i < list->count; i++) {
+		struct outledger_item *item = &list->items[i];
+
+		if (item->held || outlend_has(q, item->message->id))
+			continue;
+		if (l->chosen == l->limit) {
+			l->more = true;
+			break;
+		}
+		outlend_start(q, item->message->id);
+		if (i != l->chosen) {
+			struct outledger_item other = list->items[l->chosen];
+
+			list->items[l->chosen] = *item;
+			*item = other;
+		}
+		l->chosen++;
+	}
 }
 
 static void
 answer(struct outlend *l)
 {
-	struct outmessage **messages = xcalloc(l->list.count + 1, sizeof *messages);
+	struct outmessage **messages = xcalloc(l->chosen + 1, sizeof *messages);
 	struct outqueue *q = l->queue;
 	size_t count = 0;
 
-	for (size_t i = 0; i < l->list.count; i++) {
+	for (size_t i = 0; i < l->chosen; i++) {
 		struct outledger_item *item = &l->list.items[i];
 
-		if (item->is_missing)
+		if (item->is_missing) {
 			outcheck_miss(q, item->message->id, item->message->name);
-		if (count == l->limit || !may_lend(l, item))
+			outlend_end(q, item->message->id);
 			continue;
-		outlend_start(q, item->message->id);
+		}
 		messages[count++] = item->message;
 		item->message = NULL;
 	}
 	if (l->id != NULL && count == 0 && l->why.kind == FAIL_NONE)
 		explain(l);
-	l->cb(messages, count, l->earliest, &l->why, l->arg);
+	l->cb(messages, count, l->more, l->earliest, &l->why, l->arg);
 	free(messages);
 }
 
@@ -157,7 +189,7 @@ run_look_at(struct job *job)
 	struct outlend *l = OUTQUEUE_CONTAINER(job, struct outlend, file_job);
 	char file[SPOOL_FILE_SIZE];
 
-	for (size_t i = 0; i < l->list.count; i++) {
+	for (size_t i = 0; i < l->chosen; i++) {
 		struct outledger_item *item = &l->list.items[i];
 		char *path = xasprintf("%s/queue/%s", l->queue->path,
 		    spool_file(file, item->message->id, item->message->name));
@@ -180,6 +212,7 @@ on_listed(struct job *job)
 	}
 	if (l->why.kind != FAIL_NONE)
 		outledger_list_clear(&l->list);
+	choose(l);
 	outqueue_submit_reader(l->queue, &l->file_job, run_look_at, on_looked_at);
 }
 
@@ -190,6 +223,9 @@ apply_list(struct state *state, struct state_job *job)
 
 	if (l->id != NULL)
 		return outledger_list_one(state, l->id, &l->list, &job->why);
+	if (l->overdue)
+		return outledger_list_overdue(
+		    state, l->account, l->since, l->told, l->limit + l->lent, &l->list, &job->why);
 	return outledger_list_due(state, l->account, l->now, l->forced, l->limit + l->lent,
 	    &l->list, &l->earliest, &job->why);
 }
@@ -248,6 +284,19 @@ outqueue_lend(struct outqueue *q, const char *id, outqueue_due_cb *cb, void *arg
 	struct outlend *l = lend_new(q, 1, cb, arg);
 
 	l->id = xstrdup(id);
+	start(l);
+}
+
+void
+outqueue_overdue(struct outqueue *q, const char *account, int64_t since, int64_t told, size_t limit,
+    outqueue_due_cb *cb, void *arg)
+{
+	struct outlend *l = lend_new(q, limit, cb, arg);
+
+	l->account = xstrdup(account);
+	l->overdue = true;
+	l->since = since;
+	l->told = told;
 	start(l);
 }
 

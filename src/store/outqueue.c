@@ -74,6 +74,7 @@ outqueue_open(const struct outqueue_settings *settings, struct verdict *why)
 	if (q->later_event == NULL)
 		exit(EX_OSERR);
 	event_add(q->later_event, &interval);
+	outidle_open(q);
 	outwatch_open(q);
 	outcheck_open(q);
 	outstart_open(q);
@@ -120,6 +121,7 @@ outqueue_close(struct outqueue **queue)
 		return;
 	q->closed = true;
 	event_free(q->later_event);
+	outidle_close(q);
 	outwatch_close(q);
 	outcheck_close(q);
 	end_thread(&q->spool_thread);
@@ -202,4 +204,12 @@ outqueue_totals(const struct outqueue *q, const char *account, struct outqueue_t
 		if (line->oldest != 0 && (totals->oldest == 0 || line->oldest < totals->oldest))
 			totals->oldest = line->oldest;
 	}
+}
+
+void
+outqueue_each_account(
+    const struct outqueue *q, void (*cb)(const char *account, void *arg), void *arg)
+{
+	for (size_t i = 0; i < q->totals.count; i++)
+		cb(q->totals.lines[i].account, arg);
 }

@@ -2,6 +2,7 @@
 #define POSTRIDER_STORE_OUTQUEUE_H
 
 #include "base/verdict.h"
+#include "store/record.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -42,6 +43,9 @@ struct outqueue_handler {
 	/* The message is queued, durably: the account may have something to do. */
 	void (*queued)(const char *account, const char *id, void *arg);
 
+	/* What an earlier run left in the queue is known: outqueue_totals() counts. */
+	void (*recovered)(void *arg);
+
 	/* A message has come to failed/NAME. */
 	void (*failed)(
 	    const char *account, const char *id, const char *name, const char *reason, void *arg);
@@ -78,6 +82,13 @@ void outqueue_set_local_domain(struct outqueue *queue, const char *local_domain)
  * every message claimed is queued, or failed to be.  One at a time.
  */
 void outqueue_drain(struct outqueue *queue, void (*done)(void *arg), void *arg);
+
+/*
+ * done() when nothing is on its way any more: no claim without a row, no file that leaves, no copy
+ * or report to be written.  clean: nothing had to be left for later, for the disk's sake.  One at a
+ * time.
+ */
+void outqueue_when_idle(struct outqueue *queue, void (*done)(bool clean, void *arg), void *arg);
 
 /* -- what the owner decides about a claimed message ---------------------------------- */
 
@@ -130,11 +141,12 @@ void outmessage_free(struct outmessage **message);
 
 /*
  * Lends up to `limit` messages of the account whose next attempt is due at `now` (or all, when
- * forced) and that are neither held nor lent, the oldest next attempt first.  earliest: wall ms of
- * the next one not yet due, 0: none.  The array's messages become the callee's.
+ * forced) and that are neither held nor lent, the oldest next attempt first.  more: others may be due
+ * as well.  earliest: wall ms of the next one not yet due, 0: none.  The array's messages become the
+ * callee's.
  */
-typedef void outqueue_due_cb(struct outmessage **messages, size_t count, int64_t earliest,
-    const struct verdict *why, void *arg);
+typedef void outqueue_due_cb(struct outmessage **messages, size_t count, bool more,
+    int64_t earliest, const struct verdict *why, void *arg);
 void outqueue_due(struct outqueue *queue, const char *account, int64_t now, bool forced,
     size_t limit, outqueue_due_cb *cb, void *arg);
 
@@ -143,6 +155,14 @@ void outqueue_due(struct outqueue *queue, const char *account, int64_t now, bool
  * count is 0.
  */
 void outqueue_lend(struct outqueue *queue, const char *id, outqueue_due_cb *cb, void *arg);
+
+/*
+ * Lends, due or not, messages whose senders have waited for long: since `since` or before, and last
+ * told so at `told` or before (wall ms; what was never told counts as told in 1970, and so does
+ * everything that reports are not written for).  A page; `more` tells that there are others.
+ */
+void outqueue_overdue(struct outqueue *queue, const char *account, int64_t since, int64_t told,
+    size_t limit, outqueue_due_cb *cb, void *arg);
 
 /* Gives a lent message back as it was: nothing was tried, or nothing reached MAIL. */
 void outqueue_return(struct outqueue *queue, struct outmessage **message);
@@ -214,6 +234,16 @@ struct outreader *outreader_open(struct outqueue *queue, const struct outmessage
 void outreader_next(struct outreader *reader, outreader_cb *cb, void *arg);
 void outreader_close(struct outreader **reader); /* the callback does not run any more */
 
+/* -- what is known of an account ----------------------------------------------------- */
+
+typedef void outqueue_record_cb(const struct verdict *why, const struct record *record, void *arg);
+void outqueue_load_record(
+    struct outqueue *queue, const char *account, outqueue_record_cb *cb, void *arg);
+
+/* Copied; nobody waits. */
+void outqueue_save_record(
+    struct outqueue *queue, const char *account, const struct record *record);
+
 /* -- what people ask for ------------------------------------------------------------- */
 
 typedef void outqueue_asked_cb(const struct verdict *why, void *arg);
@@ -253,5 +283,9 @@ struct outqueue_totals {
 /* Kept in memory, always at hand.  account NULL: of all. */
 void outqueue_totals(
     const struct outqueue *queue, const char *account, struct outqueue_totals *totals);
+
+/* Calls cb for every account that ever had a message there since the start. */
+void outqueue_each_account(
+    const struct outqueue *queue, void (*cb)(const char *account, void *arg), void *arg);
 
 #endif

@@ -63,7 +63,12 @@ struct outqueue {
 	struct outlend_list early;  /* asked for before it was ready */
 	struct spool_end_list ends; /* outend.c: waiting */
 	bool ending;
+	size_t stuck; /* pieces of work that wait for the disk to be mended */
 	struct outerrand_pump_list pumps; /* outerrand.c */
+
+	struct event *idle_event; /* outidle.c */
+	void (*idle)(bool clean, void *arg); /* NULL: nobody waits */
+	void *idle_arg;
 };
 
 #define OUTQUEUE_CONTAINER(pointer, type, member)                                                  \
@@ -85,6 +90,14 @@ void outqueue_try_later(
 
 /* Adds up what a committed job has changed, and clears it. */
 void outqueue_take_tally(struct outqueue *queue, struct outtally *changes);
+
+/* -- outidle.c ----------------------------------------------------------------------- */
+
+void outidle_open(struct outqueue *queue);
+void outidle_close(struct outqueue *queue);
+
+/* Something has come to its end. */
+void outidle_check(struct outqueue *queue);
 
 /* -- outwatch.c: what is dropped ------------------------------------------------------ */
 

@@ -178,6 +178,8 @@ on_ends(struct job *job)
 	if (!s->tallied)
 		outtally_clear(&s->queue->totals);
 	outqueue_take_tally(s->queue, &s->tally);
+	if (!s->tallied)
+		s->queue->handler->recovered(s->queue->arg);
 	s->tallied = true;
 	if (s->end_count == 0) {
 		s->phase = PHASE_FILES;
@@ -400,6 +402,7 @@ on_errands(struct job *job)
 	start_free(s);
 	outcheck_begin(q);
 	outwatch_wake(q);
+	outidle_check(q);
 	outqueue_unref(&q);
 }
 

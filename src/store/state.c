@@ -93,6 +93,14 @@ static const char *const schema[] = {
     "CREATE INDEX outerrand_message ON outerrand (message);"
     "CREATE INDEX outerrand_maildir ON outerrand (maildir, id);"
     "CREATE TABLE outmaildir (path TEXT PRIMARY KEY) WITHOUT ROWID;",
+    /* What survives a restart of each account's SMTP side, see record.h. */
+    "CREATE TABLE outaccount (name TEXT PRIMARY KEY,"
+    "  last_attempt INTEGER NOT NULL DEFAULT 0, last_success INTEGER NOT NULL DEFAULT 0,"
+    "  sent INTEGER NOT NULL DEFAULT 0, sent_octets INTEGER NOT NULL DEFAULT 0,"
+    "  failures INTEGER NOT NULL DEFAULT 0, auth_failures INTEGER NOT NULL DEFAULT 0,"
+    "  blocked_until INTEGER NOT NULL DEFAULT 0, fingerprint TEXT NOT NULL DEFAULT '',"
+    "  error_time INTEGER NOT NULL DEFAULT 0, error_kind TEXT NOT NULL DEFAULT 'ok',"
+    "  error_text TEXT NOT NULL DEFAULT '') WITHOUT ROWID;",
 };
 
 enum { SCHEMA_VERSION = sizeof schema / sizeof *schema };

@@ -6,8 +6,11 @@ import certs
 import pytest
 from peer import tls_context
 from pop3_peer import Pop3Peer
+from smtp_peer import SmtpPeer
 from support.daemon import Daemon, find_program
 from support.dovecot import Dovecot, find_dovecot
+from support.postfix import Postfix, find_postfix
+from support.spool import Spool
 
 
 @pytest.fixture(scope="session")
@@ -81,6 +84,55 @@ def dovecot(certificates):
         yield server.start()
     finally:
         server.stop()
+
+
+@pytest.fixture(scope="session")
+def postfix(request, certificates):
+    found = find_postfix()
+    if found is None:
+        pytest.skip("Postfix is missing; on Debian: apt install postfix")
+    if os.geteuid() != 0:
+        pytest.skip("Postfix needs root")
+    server = Postfix(found, certificates, request.getfixturevalue("dovecot"))
+    try:
+        yield server.start()
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def make_relay(certificates):
+    """Starts scripted SMTP servers, as make_peer does. Whatever a test is about, nothing that the
+    daemon sends has a bare CR or LF in it."""
+    relays = []
+
+    def make(tls_mode="none", cert="server", address="127.0.0.1", **tls):
+        context = None
+        if tls_mode != "none":
+            pair = certificates[cert]
+            context = tls_context(pair.cert, pair.key, **tls)
+        relay = SmtpPeer(tls_mode=tls_mode, tls=context, address=address)
+        relays.append(relay.start())
+        return relay
+
+    yield make
+    for relay in relays:
+        relay.stop()
+    for relay in relays:
+        assert not relay.failures, relay.failures
+        assert relay.bare_line_ends() == []
+
+
+@pytest.fixture
+def relay(make_relay):
+    """A scripted SMTP server without TLS that wants no login."""
+    return make_relay()
+
+
+@pytest.fixture
+def spool(daemon):
+    """The spool of the daemon."""
+    return Spool(daemon)
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/str.h"
+#include "base/xalloc.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -78,6 +79,26 @@ set_accounts(struct fixture *f)
 	f->views[2] =
 	    (struct fetcher_view){.account = "outgoing", .state = "disabled", .on_server = -1};
 	f->fetcher = (struct fetcher){.views = f->views, .count = 3};
+	f->sending[0] = (struct deliverer_view){.account = "personal", .state = "disabled"};
+	f->sending[1] = (struct deliverer_view){.account = "work",
+	    .state = "backoff",
+	    .server = "smtp.example.com:465",
+	    .last_attempt = 1763633700123,
+	    .next_attempt = 1763633760000,
+	    .failures = 1,
+	    .error_time = 1763633700124,
+	    .error_kind = FAIL_TLS,
+	    .error_text = "the certificate has expired",
+	    .sent = 7,
+	    .sent_octets = 7000,
+	    .queued = 3};
+	f->sending[2] = (struct deliverer_view){.account = "outgoing",
+	    .state = "sending",
+	    .server = "smtp.example.org:465",
+	    .last_attempt = 1763633700000,
+	    .last_success = 1763633700001};
+	f->deliverer =
+	    (struct deliverer){.queue = {.base = f->base}, .views = f->sending, .count = 3};
 }
 
 void
@@ -237,4 +258,45 @@ fixture_error(const json_t *answer)
 	const char *error = json_string_value(json_object_get(answer, "error"));
 
 	return json_is_true(json_object_get(answer, "ok")) || error == NULL ? "" : error;
+}
+
+void
+fixture_expect_error(struct fixture *f, int fd, const char *request, const char *part)
+{
+	json_t *answer = fixture_ask(f, fd, request);
+
+	if (strstr(fixture_error(answer), part) == NULL)
+		fail_msg("\"%s\": \"%s\" lacks \"%s\"", request, fixture_error(answer), part);
+	json_decref(answer);
+}
+
+void
+fixture_expect_ok(struct fixture *f, int fd, const char *request)
+{
+	json_t *answer = fixture_ask(f, fd, request);
+
+	assert_string_equal(fixture_error(answer), "");
+	assert_true(json_is_true(json_object_get(answer, "ok")));
+	json_decref(answer);
+}
+
+void
+fixture_expect_json(const json_t *json, const char *path, const char *expected)
+{
+	char *steps = xstrdup(path), *rest = NULL, *text;
+
+	for (char *step = strtok_r(steps, ".", &rest); step != NULL;
+	     step = strtok_r(NULL, ".", &rest)) {
+		if (json_is_array(json))
+			json = json_array_get(json, strtoul(step, NULL, 10));
+		else
+			json = json_object_get(json, step);
+	}
+	if (json == NULL)
+		fail_msg("no %s", path);
+	text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
+	if (strcmp(text, expected) != 0)
+		fail_msg("%s: %s, not %s", path, text, expected);
+	free(text);
+	free(steps);
 }

@@ -3,6 +3,7 @@
 
 #include "config/config.h"
 #include "control/control.h"
+#include "fake_deliverer.h"
 #include "fake_fetcher.h"
 
 #include <event2/event.h>
@@ -19,6 +20,8 @@ struct fixture {
 	struct smtp_config smtp;
 	struct fetcher fetcher;
 	struct fetcher_view views[3];
+	struct deliverer deliverer; /* not the daemon's, until the test says so in settings */
+	struct deliverer_view sending[3];
 	struct control_settings settings;
 	struct control *control;
 
@@ -55,6 +58,15 @@ bool fixture_ended(struct fixture *f, int fd);
 
 /* One turn of the loop, then a moment for others.  Fails the test when called for half a minute. */
 void fixture_turn(struct fixture *f);
+
+/* The value at the path, its steps separated by dots, is this compact JSON. */
+void fixture_expect_json(const json_t *json, const char *path, const char *expected);
+
+/* The answer to the request has this in its error. */
+void fixture_expect_error(struct fixture *f, int fd, const char *request, const char *part);
+
+/* The answer to the request is "ok":true. */
+void fixture_expect_ok(struct fixture *f, int fd, const char *request);
 
 /* The answer's "error", "" when it is "ok":true. */
 const char *fixture_error(const json_t *answer);

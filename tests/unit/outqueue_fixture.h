@@ -30,6 +30,7 @@ struct fixture {
 	struct store *store;
 	struct outqueue *queue;
 	bool idle_owner; /* answers nothing */
+	bool recovered;
 	size_t claimed, queued, failed;
 	char last_id[32];
 	char last_name[256];
@@ -97,9 +98,18 @@ on_failed(const char *account, const char *id, const char *name, const char *rea
 }
 
 static inline void
+on_recovered(void *arg)
+{
+	((struct fixture *)arg)->recovered = true;
+}
+
+static inline void
 fixture_start(struct fixture *f)
 {
-	static const struct outqueue_handler handler = {on_claimed, on_queued, on_failed};
+	static const struct outqueue_handler handler = {.claimed = on_claimed,
+	    .queued = on_queued,
+	    .recovered = on_recovered,
+	    .failed = on_failed};
 	struct outqueue_settings settings = {.handler = &handler, .spool = f->spool, .arg = f};
 	struct verdict why;
 	char state[80];
@@ -253,19 +263,21 @@ struct lent {
 	bool arrived;
 	size_t count;
 	struct outmessage *messages[16];
+	bool more;
 	int64_t earliest;
 	struct verdict why;
 };
 
 static inline void
-on_lent(struct outmessage **messages, size_t count, int64_t earliest, const struct verdict *why,
-    void *arg)
+on_lent(struct outmessage **messages, size_t count, bool more, int64_t earliest,
+    const struct verdict *why, void *arg)
 {
 	struct lent *l = arg;
 
 	assert_true(count <= 16);
 	memcpy(l->messages, messages, count * sizeof *messages);
 	l->count = count;
+	l->more = more;
 	l->earliest = earliest;
 	l->why = *why;
 	l->arrived = true;
@@ -280,6 +292,45 @@ due(struct fixture *f, int64_t now, bool forced, size_t limit)
 	assert_false(l.arrived);
 	EVENTUALLY(f, l.arrived);
 	return l;
+}
+
+static inline struct lent
+overdue(struct fixture *f, int64_t since, int64_t told)
+{
+	struct lent l = {.arrived = false};
+
+	outqueue_overdue(f->queue, "a", since, told, 10, on_lent, &l);
+	EVENTUALLY(f, l.arrived);
+	return l;
+}
+
+struct idle {
+	bool arrived;
+	bool clean;
+};
+
+static inline void
+on_idle(bool clean, void *arg)
+{
+	struct idle *i = arg;
+
+	i->clean = clean;
+	i->arrived = true;
+}
+
+struct recorded {
+	bool arrived;
+	struct record record;
+};
+
+static inline void
+on_record(const struct verdict *why, const struct record *record, void *arg)
+{
+	struct recorded *r = arg;
+
+	assert_int_equal(why->kind, FAIL_NONE);
+	r->record = *record;
+	r->arrived = true;
 }
 
 struct asked {

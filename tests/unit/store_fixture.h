@@ -32,7 +32,7 @@ struct fixture {
 struct answer {
 	bool arrived;
 	struct verdict why;
-	struct mailbox_record record;
+	struct record record;
 	size_t fresh;
 	bool migrated;
 	size_t count;
@@ -174,7 +174,7 @@ answered(const struct verdict *why, void *arg)
 }
 
 static inline void
-record_answered(const struct verdict *why, const struct mailbox_record *record, void *arg)
+record_answered(const struct verdict *why, const struct record *record, void *arg)
 {
 	((struct answer *)arg)->record = *record;
 	answered(why, arg);

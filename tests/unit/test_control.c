@@ -31,56 +31,14 @@ tear_down(void **state)
 	return 0;
 }
 
-static void
-expect_error(struct fixture *f, int fd, const char *request, const char *part)
-{
-	json_t *answer = fixture_ask(f, fd, request);
-
-	if (strstr(fixture_error(answer), part) == NULL)
-		fail_msg("\"%s\": \"%s\" lacks \"%s\"", request, fixture_error(answer), part);
-	json_decref(answer);
-}
-
-static void
-expect_ok(struct fixture *f, int fd, const char *request)
-{
-	json_t *answer = fixture_ask(f, fd, request);
-
-	assert_string_equal(fixture_error(answer), "");
-	assert_true(json_is_true(json_object_get(answer, "ok")));
-	json_decref(answer);
-}
-
 /* By now the daemon has read what was sent before. */
 static void
 expect_service(struct fixture *f)
 {
 	int fd = fixture_connect(f);
 
-	expect_ok(f, fd, "version");
+	fixture_expect_ok(f, fd, "version");
 	close(fd);
-}
-
-/* The value at the path, its steps separated by dots, as compact JSON. */
-static void
-expect_json(const json_t *json, const char *path, const char *expected)
-{
-	char *steps = xstrdup(path), *rest = NULL, *text;
-
-	for (char *step = strtok_r(steps, ".", &rest); step != NULL;
-	     step = strtok_r(NULL, ".", &rest)) {
-		if (json_is_array(json))
-			json = json_array_get(json, strtoul(step, NULL, 10));
-		else
-			json = json_object_get(json, step);
-	}
-	if (json == NULL)
-		fail_msg("no %s", path);
-	text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
-	if (strcmp(text, expected) != 0)
-		fail_msg("%s: %s, not %s", path, text, expected);
-	free(text);
-	free(steps);
 }
 
 static void
@@ -126,7 +84,7 @@ status_has_every_field(void **state)
 	fd = fixture_connect(f);
 	answer = fixture_ask(f, fd, "status");
 	for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
-		expect_json(answer, row[i][0], row[i][1]);
+		fixture_expect_json(answer, row[i][0], row[i][1]);
 	assert_int_equal(json_integer_value(json_object_get(answer, "pid")), getpid());
 	assert_int_equal(strlen(json_string_value(json_object_get(answer, "started"))), 24);
 	assert_int_equal(json_array_size(json_object_get(answer, "accounts")), 3);
@@ -145,7 +103,7 @@ status_shows_one_account(void **state)
 	fd = fixture_connect(f);
 	answer = fixture_ask(f, fd, "\tstatus   work \r");
 	assert_int_equal(json_array_size(json_object_get(answer, "accounts")), 1);
-	expect_json(answer, "accounts.0.name", "\"work\"");
+	fixture_expect_json(answer, "accounts.0.name", "\"work\"");
 	json_decref(answer);
 	close(fd);
 }
@@ -161,7 +119,7 @@ text_that_is_cut_within_a_character_is_still_json(void **state)
 	fixture_start(f);
 	fd = fixture_connect(f);
 	answer = fixture_ask(f, fd, "status work");
-	expect_json(answer, "accounts.0.pop3.last_error.text", "\"caf\\\\xc3\"");
+	fixture_expect_json(answer, "accounts.0.pop3.last_error.text", "\"caf\\\\xc3\"");
 	json_decref(answer);
 	close(fd);
 }
@@ -185,7 +143,7 @@ sessions_are_listed(void **state)
 	fixture_start(f);
 	fd = fixture_connect(f);
 	answer = fixture_ask(f, fd, "sessions");
-	expect_json(answer, "sessions",
+	fixture_expect_json(answer, "sessions",
 	    "[{\"id\":\"000123\",\"account\":\"work\",\"protocol\":\"pop3\","
 	    "\"server\":\"pop.example.com:995\",\"state\":\"fetching\","
 	    "\"since\":\"2025-11-20T10:15:00.123Z\",\"octets_in\":4000000000,"
@@ -214,6 +172,12 @@ requests_that_are_wrong_are_told_so(void **state)
 	    {"adopt work all", "not understood"},
 	    {"adopt nobody-like-that", "no account"},
 	    {"adopt outgoing", "no pop3"},
+	    {"queue", "sends nothing"},
+	    {"flush", "sends nothing"},
+	    {"hold 0123456789abcdef", "sends nothing"},
+	    {"hold", "used as: hold ID"},
+	    {"hold a b", "used as: hold ID"},
+	    {"retry  \t ", "used as: retry NAME"},
 	    {"stop now", "takes no arguments"},
 	    {"reload x", "takes no arguments"},
 	    {"caf\xc3\xa9", "unknown verb \"caf\xc3\xa9\""},
@@ -226,9 +190,9 @@ requests_that_are_wrong_are_told_so(void **state)
 	fixture_start(f);
 	fd = fixture_connect(f);
 	for (size_t i = 0; i < sizeof row / sizeof row[0]; i++)
-		expect_error(f, fd, row[i][0], row[i][1]);
+		fixture_expect_error(f, fd, row[i][0], row[i][1]);
 	assert_int_equal(f->fetcher.polls + f->stops + f->reloads, 0);
-	expect_ok(f, fd, "version");
+	fixture_expect_ok(f, fd, "version");
 	close(fd);
 }
 
@@ -240,9 +204,9 @@ poll_asks_the_fetcher(void **state)
 
 	fixture_start(f);
 	fd = fixture_connect(f);
-	expect_ok(f, fd, "poll work");
+	fixture_expect_ok(f, fd, "poll work");
 	assert_string_equal(f->fetcher.polled, "work");
-	expect_ok(f, fd, "poll");
+	fixture_expect_ok(f, fd, "poll");
 	assert_string_equal(f->fetcher.polled, "*");
 	close(fd);
 }
@@ -259,14 +223,14 @@ help_lists_the_verbs(void **state)
 	fixture_start(f);
 	fd = fixture_connect(f);
 	answer = fixture_ask(f, fd, "help");
-	assert_int_equal(json_array_size(json_object_get(answer, "verbs")), 8);
+	assert_int_equal(json_array_size(json_object_get(answer, "verbs")), 14);
 	json_array_foreach(json_object_get(answer, "verbs"), i, verb)
 	{
 		assert_true(json_is_string(json_object_get(verb, "verb")));
 		assert_true(json_is_string(json_object_get(verb, "help")));
 	}
-	expect_json(answer, "verbs.3.verb", "\"adopt\"");
-	expect_json(answer, "verbs.3.changes", "true");
+	fixture_expect_json(answer, "verbs.9.verb", "\"adopt\"");
+	fixture_expect_json(answer, "verbs.9.changes", "true");
 	json_decref(answer);
 	close(fd);
 }
@@ -286,14 +250,14 @@ adopt_holds_the_later_requests(void **state)
 	while (f->fetcher.adopt_cb == NULL)
 		fixture_turn(f);
 	assert_true(f->fetcher.adopted_all);
-	expect_ok(f, other, "version"); /* others are not held */
+	fixture_expect_ok(f, other, "version"); /* others are not held */
 	f->fetcher.adopt_cb(&fine, 7, f->fetcher.adopt_arg);
 	f->fetcher.adopt_cb = NULL;
 	answer = fixture_answer(f, fd);
-	expect_json(answer, "marked", "7");
+	fixture_expect_json(answer, "marked", "7");
 	json_decref(answer);
 	answer = fixture_answer(f, fd);
-	expect_json(answer, "version", "\"1.2.3\"");
+	fixture_expect_json(answer, "version", "\"1.2.3\"");
 	json_decref(answer);
 
 	while (f->fetcher.adopt_cb == NULL)
@@ -303,7 +267,7 @@ adopt_holds_the_later_requests(void **state)
 	f->fetcher.adopt_cb(&why, 0, f->fetcher.adopt_arg);
 	answer = fixture_answer(f, fd);
 	assert_string_equal(fixture_error(answer), "no such Maildir");
-	expect_json(answer, "kind", "\"local\"");
+	fixture_expect_json(answer, "kind", "\"local\"");
 	json_decref(answer);
 	close(fd);
 	close(other);
@@ -323,9 +287,9 @@ a_client_may_leave_before_its_answer(void **state)
 		fixture_turn(f);
 	close(fd);
 	fd = fixture_connect(f);
-	expect_ok(f, fd, "version");
+	fixture_expect_ok(f, fd, "version");
 	f->fetcher.adopt_cb(&fine, 0, f->fetcher.adopt_arg);
-	expect_ok(f, fd, "version");
+	fixture_expect_ok(f, fd, "version");
 	close(fd);
 }
 
@@ -379,7 +343,7 @@ reload_reports_every_fault(void **state)
 	f->reload_done(&faults, f->reload_arg);
 	answer = fixture_answer(f, fd);
 	assert_non_null(strstr(fixture_error(answer), "2 faults"));
-	expect_json(answer, "faults", "[\"f:1: unknown key \\\"foo\\\"\",\"f:2: bad\"]");
+	fixture_expect_json(answer, "faults", "[\"f:1: unknown key \\\"foo\\\"\",\"f:2: bad\"]");
 	json_decref(answer);
 	close(fd);
 }
@@ -425,15 +389,15 @@ stop_is_answered_and_starts_nothing_more(void **state)
 
 	fixture_start(f);
 	fd = fixture_connect(f);
-	expect_ok(f, fd, "stop");
-	expect_ok(f, fd, "stop");
+	fixture_expect_ok(f, fd, "stop");
+	fixture_expect_ok(f, fd, "stop");
 	assert_int_equal(f->stops, 1);
 	answer = fixture_ask(f, fd, "status");
-	expect_json(answer, "state", "\"stopping\"");
+	fixture_expect_json(answer, "state", "\"stopping\"");
 	json_decref(answer);
-	expect_error(f, fd, "poll", "stopping");
-	expect_error(f, fd, "adopt work", "stopping");
-	expect_error(f, fd, "reload", "stopping");
+	fixture_expect_error(f, fd, "poll", "stopping");
+	fixture_expect_error(f, fd, "adopt work", "stopping");
+	fixture_expect_error(f, fd, "reload", "stopping");
 	close(fd);
 }
 
@@ -455,13 +419,13 @@ a_new_configuration_is_followed(void **state)
 	assert_int_equal(stat(f->socket, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0600);
 	fd = fixture_connect(f);
-	expect_error(f, fd, "status work", "no account");
+	fixture_expect_error(f, fd, "status work", "no account");
 
 	f->config.control.socket = moved;
 	control_configure(f->control, &f->config);
 	assert_int_equal(next.refs, 1);
 	assert_int_not_equal(stat(f->socket, &st), 0);
-	expect_ok(f, fd, "status work"); /* who was there stays */
+	fixture_expect_ok(f, fd, "status work"); /* who was there stays */
 	close(fd);
 	expect_service(f);
 

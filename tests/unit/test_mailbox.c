@@ -593,9 +593,9 @@ static void
 record_survives(void **state)
 {
 	struct fixture *f = *state;
-	struct mailbox_record r = {.last_attempt = 5,
-	    .fetched = 7,
-	    .fetched_octets = UINT64_C(1) << 40,
+	struct record r = {.last_attempt = 5,
+	    .messages = 7,
+	    .octets = UINT64_C(1) << 40,
 	    .auth_failures = 2,
 	    .blocked_until = 9,
 	    .fingerprint = "abc",

@@ -71,6 +71,129 @@ one_is_lent_by_id(void **state)
 	assert_int_equal(again.why.kind, FAIL_LOCAL);
 }
 
+/*
+ * A list that was made while the message was in somebody's hands, and is looked at when its fate
+ * has been decided, lends it to nobody.
+ */
+static void
+decided_meanwhile_is_not_lent_from_an_old_list(void **state)
+{
+	struct fixture *f = *state;
+	struct outqueue_decision d = {.next_attempt = 0};
+	struct lent first, second = {.arrived = false};
+	struct asked decided = {.arrived = false};
+
+	drop(f, "m", MESSAGE);
+	EVENTUALLY(f, f->queued == 1);
+	first = due(f, clock_wall(), false, 10);
+	assert_int_equal(first.count, 1);
+	outqueue_due(f->queue, "a", clock_wall(), false, 10, on_lent, &second);
+	set_fates(first.messages[0], OUTQUEUE_SENT, NULL);
+	d.message = first.messages[0];
+	outqueue_decide(f->queue, &d, &first.messages[0], on_answer, &decided);
+	EVENTUALLY(f, second.arrived && decided.arrived);
+	assert_int_equal(decided.why.kind, FAIL_NONE);
+	assert_int_equal(second.count, 0);
+}
+
+static void
+idle_when_everything_is_where_it_belongs(void **state)
+{
+	struct fixture *f = *state;
+	struct outqueue_decision d = {.next_attempt = 0, .sent_maildir = NULL};
+	char sent[400], file[400];
+	struct idle idle = {.arrived = false};
+	struct lent l;
+
+	path_of(f, sent, "sent");
+	d.sent_maildir = sent;
+	drop(f, "m", MESSAGE);
+	EVENTUALLY(f, f->queued == 1);
+	l = due(f, clock_wall(), false, 10);
+	set_fates(l.messages[0], OUTQUEUE_SENT, NULL);
+	decide(f, &d, &l.messages[0]);
+	outqueue_when_idle(f->queue, on_idle, &idle);
+	assert_false(idle.arrived);
+	EVENTUALLY(f, idle.arrived);
+	assert_true(idle.clean);
+	assert_int_equal(count_files(f, "spool/queue", file), 0);
+	assert_int_equal(count_files(f, "sent/new", file), 1);
+}
+
+static void
+idle_is_not_clean_with_a_copy_that_waits(void **state)
+{
+	struct fixture *f = *state;
+	struct outqueue_decision d = {.next_attempt = 0};
+	struct idle idle = {.arrived = false};
+	char sent[400], file[400];
+	struct lent l;
+
+	write_text(f, "sent", "a file where a Maildir should be\n");
+	path_of(f, sent, "sent");
+	d.sent_maildir = sent;
+	drop(f, "m", MESSAGE);
+	EVENTUALLY(f, f->queued == 1);
+	l = due(f, clock_wall(), false, 10);
+	set_fates(l.messages[0], OUTQUEUE_SENT, NULL);
+	decide(f, &d, &l.messages[0]);
+	outqueue_when_idle(f->queue, on_idle, &idle);
+	EVENTUALLY(f, idle.arrived);
+	assert_false(idle.clean);
+	assert_int_equal(count_files(f, "spool/queue", file), 1);
+}
+
+static void
+overdue_are_lent_before_their_time(void **state)
+{
+	struct fixture *f = *state;
+	struct outqueue_decision d = {.next_attempt = 0};
+	struct lent l = {.arrived = false};
+	int64_t now = clock_wall();
+
+	drop(f, "m", MESSAGE);
+	EVENTUALLY(f, f->queued == 1);
+	l = overdue(f, now - 1000, 0);
+	assert_int_equal(l.count, 0);
+	l = overdue(f, now + 60000, 0);
+	assert_int_equal(l.count, 1);
+	l.messages[0]->warned = now;
+	d.next_attempt = now + 3600 * 1000;
+	d.message = l.messages[0];
+	assert_int_equal(decide(f, &d, &l.messages[0]).kind, FAIL_NONE);
+	l = overdue(f, now + 7200 * 1000, now - 1);
+	assert_int_equal(l.count, 0);
+	l = overdue(f, now + 7200 * 1000, now);
+	assert_int_equal(l.count, 1);
+	outqueue_return(f->queue, &l.messages[0]);
+}
+
+static void
+record_survives(void **state)
+{
+	struct fixture *f = *state;
+	struct record r = {.last_attempt = 5,
+	    .messages = 7,
+	    .octets = UINT64_C(1) << 40,
+	    .auth_failures = 2,
+	    .blocked_until = 9,
+	    .fingerprint = "abc",
+	    .error_time = 3,
+	    .error_kind = FAIL_AUTH,
+	    .error_text = "it said \"no\""};
+	struct recorded recorded = {.arrived = false};
+
+	outqueue_save_record(f->queue, "a", &r);
+	fixture_restart(f);
+	outqueue_load_record(f->queue, "a", on_record, &recorded);
+	EVENTUALLY(f, recorded.arrived);
+	assert_memory_equal(&recorded.record, &r, sizeof r);
+	recorded.arrived = false;
+	outqueue_load_record(f->queue, "b", on_record, &recorded);
+	EVENTUALLY(f, recorded.arrived);
+	assert_int_equal(recorded.record.last_attempt, 0);
+}
+
 static void
 written_in_place_is_taken_when_settled(void **state)
 {
@@ -575,6 +698,11 @@ main(void)
 	    TEST(dropped_by_rename_is_queued),
 	    TEST(lent_is_lent_once),
 	    TEST(one_is_lent_by_id),
+	    TEST(decided_meanwhile_is_not_lent_from_an_old_list),
+	    TEST(idle_when_everything_is_where_it_belongs),
+	    TEST(idle_is_not_clean_with_a_copy_that_waits),
+	    TEST(overdue_are_lent_before_their_time),
+	    TEST(record_survives),
 	    TEST(written_in_place_is_taken_when_settled),
 	    TEST(link_is_copied_and_its_original_goes),
 	    TEST(others_are_left_alone),

@@ -98,11 +98,12 @@ attempt(struct run *r, struct outmessage *m)
 }
 
 static void
-on_due(struct outmessage **messages, size_t count, int64_t earliest, const struct verdict *why,
-    void *arg)
+on_due(struct outmessage **messages, size_t count, bool more, int64_t earliest,
+    const struct verdict *why, void *arg)
 {
 	struct run *r = arg;
 
+	(void)more;
 	(void)earliest;
 	if (why->kind != FAIL_NONE) {
 		fprintf(stderr, "%s\n", why->text);

@@ -100,6 +100,7 @@ a_bounce(void **state)
 
 	(void)state;
 	begin(&f, 1);
+	f.message.is_8bit = true;
 	f.recipients[0].fate = REPORT_FAILED;
 	f.recipients[0].status = (struct smtp_status){5, 1, 1};
 	f.recipients[0].words = "550 5.1.1 no such user";
@@ -365,15 +366,23 @@ many_recipients(void **state)
 static void
 known_content_is_declared(void **state)
 {
-	static const struct dsn_content plain;
 	struct fixture f;
 
 	(void)state;
 	begin(&f, 1);
-	f.report.content = &plain;
 	write_report(&f);
 	assert_lacks(&f, "8bit");
 	assert_has(&f, "Content-Type: message/rfc822\nContent-Transfer-Encoding: 7bit\n\n");
+	end(&f);
+	begin(&f, 1);
+	f.message.is_8bit = true;
+	write_report(&f);
+	assert_has(&f, "Content-Type: message/rfc822\nContent-Transfer-Encoding: 8bit\n\n");
+	end(&f);
+	begin(&f, 1);
+	f.message.is_8bit = f.message.has_utf8_header = true;
+	write_report(&f);
+	assert_has(&f, "Content-Type: message/global\n");
 	end(&f);
 }
 

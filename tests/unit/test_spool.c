@@ -114,6 +114,9 @@ take_one(char file[SPOOL_FILE_SIZE], struct spool_claim **claim)
 	spool_file(file, (*claim)->id, (*claim)->name);
 }
 
+/* Of the Date and Message-ID that a message without them gets, as it is reckoned beforehand. */
+enum { ADDED_SIZE = 120 };
+
 static void
 written_file_settles_for_a_second(void **state)
 {
@@ -136,7 +139,7 @@ written_file_settles_for_a_second(void **state)
 	take_one(file, &c);
 	assert_int_equal(c->why.kind, FAIL_NONE);
 	assert_int_equal(c->request.recipient_count, 1);
-	assert_int_equal(c->content.wire_size, strlen(MESSAGE) + 4);
+	assert_int_equal(c->content.wire_size, strlen(MESSAGE) + 4 + ADDED_SIZE);
 	assert_false(c->hidden);
 	assert_true(exists(spool->queue, file));
 	assert_false(exists(spool->dir, "m"));
@@ -371,7 +374,16 @@ content_is_known(void **state)
 	assert_true(c->content.has_utf8_header);
 	assert_int_equal(c->content.longest_line, 19);
 	assert_int_equal(c->content.wire_size, strlen("From: a@example.org..To: b@example.net..") +
-						   strlen("Subject: xx......txxt.......") - 3);
+						   strlen("Subject: xx......txxt.......") - 3 +
+						   ADDED_SIZE);
+	spool_claim_free(&c);
+	write_text("open", "From: a@example.org\nTo: b@example.net\nMessage-ID: <x@y.example>\n"
+			   "Date: Fri, 20 Nov 2026 10:15:00 +0000\n\nno end");
+	look(true);
+	c = TAILQ_FIRST(&looked.claims);
+	assert_int_equal(c->content.wire_size,
+	    strlen("From: a@example.org..To: b@example.net..Message-ID: <x@y.example>..") +
+		strlen("Date: Fri, 20 Nov 2026 10:15:00 +0000....no end.."));
 	spool_claim_free(&c);
 }
 

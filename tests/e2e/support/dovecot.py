@@ -49,6 +49,9 @@ userdb {{
 }}
 service auth {{
   client_limit = 2000
+  unix_listener postfix {{
+    mode = 0666
+  }}
 }}
 service anvil {{
   unix_listener anvil-auth-penalty {{
@@ -207,6 +210,16 @@ class Dovecot:
                 with open(self.path(name), errors="replace") as file:
                     texts.append(file.read())
         return "".join(texts)
+
+    # Users and passwords for Postfix
+
+    @property
+    def auth_socket(self):
+        return self.path("run", "postfix")
+
+    def open_auth(self):
+        """Lets Postfix's own user reach auth_socket."""
+        os.chmod(self.directory, 0o711)
 
     # Mail
 

@@ -1,4 +1,4 @@
-#include "fetch/fingerprint.h"
+#include "auth/fingerprint.h"
 
 #include "base/str.h"
 #include "config/config.h"
@@ -54,10 +54,9 @@ add_source(struct str *s, const struct config *config, const struct secret_sourc
 }
 
 void
-fingerprint_account(
-    const struct config *config, const struct account_config *account, char out[FINGERPRINT_SIZE])
+fingerprint_endpoint(const struct config *config, const struct endpoint_config *endpoint,
+    char out[FINGERPRINT_SIZE])
 {
-	const struct endpoint_config *endpoint = &account->pop3->endpoint;
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	struct str s = STR_INIT;
 	unsigned len = 0;

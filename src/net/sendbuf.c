@@ -1,4 +1,4 @@
-#include "net/outbox.h"
+#include "net/sendbuf.h"
 
 #include "base/secret.h"
 #include "base/xalloc.h"
@@ -9,7 +9,7 @@
 #define KEPT (64 * 1024) /* a larger buffer is given back once it is empty */
 
 static void
-release(struct outbox *o)
+release(struct sendbuf *o)
 {
 	if (o->secret)
 		secret_wipe(o->data, o->cap);
@@ -17,15 +17,15 @@ release(struct outbox *o)
 }
 
 void
-outbox_clear(struct outbox *o)
+sendbuf_clear(struct sendbuf *o)
 {
 	release(o);
-	*o = (struct outbox){0};
+	*o = (struct sendbuf){0};
 }
 
 /* Makes room behind what waits; never by realloc(3), which would leave a copy of secrets. */
 static void
-reserve(struct outbox *o, size_t more)
+reserve(struct sendbuf *o, size_t more)
 {
 	size_t waiting = o->len - o->off;
 	size_t cap = o->cap != 0 ? o->cap : 1024;
@@ -50,7 +50,7 @@ reserve(struct outbox *o, size_t more)
 }
 
 void
-outbox_append(struct outbox *o, const void *data, size_t len, bool secret)
+sendbuf_append(struct sendbuf *o, const void *data, size_t len, bool secret)
 {
 	if (len == 0)
 		return;
@@ -61,20 +61,20 @@ outbox_append(struct outbox *o, const void *data, size_t len, bool secret)
 }
 
 const char *
-outbox_peek(const struct outbox *o, size_t *len)
+sendbuf_peek(const struct sendbuf *o, size_t *len)
 {
 	*len = o->len - o->off;
 	return o->data + o->off;
 }
 
 void
-outbox_consume(struct outbox *o, size_t len)
+sendbuf_consume(struct sendbuf *o, size_t len)
 {
 	o->off += len;
 	if (o->off < o->len)
 		return;
 	if (o->cap > KEPT) {
-		outbox_clear(o);
+		sendbuf_clear(o);
 		return;
 	}
 	if (o->secret)
@@ -85,7 +85,7 @@ outbox_consume(struct outbox *o, size_t len)
 }
 
 size_t
-outbox_len(const struct outbox *o)
+sendbuf_len(const struct sendbuf *o)
 {
 	return o->len - o->off;
 }

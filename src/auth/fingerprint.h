@@ -1,8 +1,8 @@
-#ifndef POSTRIDER_FETCH_FINGERPRINT_H
-#define POSTRIDER_FETCH_FINGERPRINT_H
+#ifndef POSTRIDER_AUTH_FINGERPRINT_H
+#define POSTRIDER_AUTH_FINGERPRINT_H
 
-struct account_config;
 struct config;
+struct endpoint_config;
 
 enum { FINGERPRINT_SIZE = 65 };
 
@@ -12,7 +12,7 @@ enum { FINGERPRINT_SIZE = 65 };
  * in a file, that file's time and size stand for it.  Another fingerprint means that something was
  * changed, and a blocked account may try again.
  */
-void fingerprint_account(
-    const struct config *config, const struct account_config *account, char out[FINGERPRINT_SIZE]);
+void fingerprint_endpoint(const struct config *config, const struct endpoint_config *endpoint,
+    char out[FINGERPRINT_SIZE]);
 
 #endif

@@ -1,6 +1,6 @@
 #include "unit.h"
 
-#include "net/outbox.h"
+#include "net/sendbuf.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +9,7 @@
 static void
 octets_come_out_in_order(void **state)
 {
-	struct outbox o = {0};
+	struct sendbuf o = {0};
 	unsigned char in = 0, out = 0;
 	unsigned char piece[4000];
 	size_t len;
@@ -20,35 +20,35 @@ octets_come_out_in_order(void **state)
 
 		for (size_t i = 0; i < n; i++)
 			piece[i] = in++;
-		outbox_append(&o, piece, n, turn % 5 == 0);
-		n = turn % 11 == 0 ? outbox_len(&o) : turn * 13 % 3900;
-		if (n > outbox_len(&o))
-			n = outbox_len(&o);
+		sendbuf_append(&o, piece, n, turn % 5 == 0);
+		n = turn % 11 == 0 ? sendbuf_len(&o) : turn * 13 % 3900;
+		if (n > sendbuf_len(&o))
+			n = sendbuf_len(&o);
 		if (n == 0)
 			continue;
-		const unsigned char *data = (const unsigned char *)outbox_peek(&o, &len);
+		const unsigned char *data = (const unsigned char *)sendbuf_peek(&o, &len);
 		for (size_t i = 0; i < n; i++)
 			assert_int_equal(data[i], out++);
-		outbox_consume(&o, n);
+		sendbuf_consume(&o, n);
 	}
-	outbox_clear(&o);
-	assert_int_equal(outbox_len(&o), 0);
+	sendbuf_clear(&o);
+	assert_int_equal(sendbuf_len(&o), 0);
 }
 
 static void
 a_secret_is_gone_once_it_left(void **state)
 {
-	struct outbox o = {0};
+	struct sendbuf o = {0};
 	size_t len;
 
 	(void)state;
-	outbox_append(&o, "PASS hunter2\r\n", 14, true);
-	assert_memory_equal(outbox_peek(&o, &len), "PASS hunter2\r\n", 14);
-	outbox_consume(&o, 5);
-	outbox_append(&o, "STAT\r\n", 6, false);
-	outbox_consume(&o, outbox_len(&o));
+	sendbuf_append(&o, "PASS hunter2\r\n", 14, true);
+	assert_memory_equal(sendbuf_peek(&o, &len), "PASS hunter2\r\n", 14);
+	sendbuf_consume(&o, 5);
+	sendbuf_append(&o, "STAT\r\n", 6, false);
+	sendbuf_consume(&o, sendbuf_len(&o));
 	assert_null(memmem(o.data, o.cap, "hunter2", 7));
-	outbox_clear(&o);
+	sendbuf_clear(&o);
 }
 
 int

@@ -1,5 +1,5 @@
-#ifndef POSTRIDER_NET_OUTBOX_H
-#define POSTRIDER_NET_OUTBOX_H
+#ifndef POSTRIDER_NET_SENDBUF_H
+#define POSTRIDER_NET_SENDBUF_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -8,7 +8,7 @@
  * Octets waiting to be sent, in one piece, so that what was given together leaves together.
  * Overwritten as soon as a secret in it has left.  Embedded; zeroed memory begins it.
  */
-struct outbox {
+struct sendbuf {
 	char *data;
 	size_t off;
 	size_t len; /* end of what waits, counted from data */
@@ -16,12 +16,12 @@ struct outbox {
 	bool secret;
 };
 
-void outbox_clear(struct outbox *o);
-void outbox_append(struct outbox *o, const void *data, size_t len, bool secret);
+void sendbuf_clear(struct sendbuf *o);
+void sendbuf_append(struct sendbuf *o, const void *data, size_t len, bool secret);
 
 /* What waits, borrowed until the next change. */
-const char *outbox_peek(const struct outbox *o, size_t *len);
-void outbox_consume(struct outbox *o, size_t len);
-size_t outbox_len(const struct outbox *o);
+const char *sendbuf_peek(const struct sendbuf *o, size_t *len);
+void sendbuf_consume(struct sendbuf *o, size_t len);
+size_t sendbuf_len(const struct sendbuf *o);
 
 #endif

@@ -1,0 +1,110 @@
+#ifndef POSTRIDER_DELIVER_OUTBOX_INTERNAL_H
+#define POSTRIDER_DELIVER_OUTBOX_INTERNAL_H
+
+#include "base/queue.h"
+#include "base/verdict.h"
+#include "deliver/outbox.h"
+#include "net/slots.h"
+#include "store/record.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct event;
+struct outmessage;
+struct sending;
+struct sending_result;
+struct vault_request;
+
+/*
+ * What the files of one account's policy share; nobody else includes this.  outbox.c has the timer
+ * and the sessions; outbox_ready.c the messages that are lent and what became of them;
+ * outbox_record.c what is remembered and what a session's outcome leads to.
+ */
+
+/* A session of this outbox, or the wish for one. */
+struct line {
+	struct slot slot; /* first: it is what is granted */
+	TAILQ_ENTRY(line) link;
+	struct outbox *outbox;
+	struct sending *sending; /* NULL while the slot is waited for */
+};
+
+TAILQ_HEAD(line_list, line);
+
+/* One owner: the deliverer. */
+struct outbox {
+	struct outbox_settings settings;
+	char *name;
+	char *server;          /* "host:port"; NULL without smtp */
+	struct config *config; /* our reference */
+	const struct account_config *account;
+	bool stopped;
+	bool once;
+
+	struct line_list lines;
+	size_t line_count;
+	struct event *timer;
+
+	/* outbox_ready.c */
+	struct outmessage **ready; /* lent, not yet taken */
+	size_t ready_count, ready_capacity;
+	bool asking;      /* outqueue_due() is under way */
+	bool ask_again;   /* something came meanwhile */
+	bool more;        /* the last answer was not all */
+	bool forced;      /* flush: the next question is for all that waits */
+	size_t lending;   /* outqueue_lend() is under way, so many times */
+	bool telling;     /* outqueue_overdue() is under way */
+	size_t deciding;  /* decisions whose callback is due */
+	int64_t earliest; /* wall ms of the next message not yet due, 0: none */
+
+	/* outbox_record.c */
+	bool loading;
+	bool blocked;
+	bool failed;           /* a session or a message, since outbox_begin_once() */
+	int64_t wait_until;    /* mono ms; no session before, for the account is in trouble */
+	struct verdict trouble; /* of the last session that failed; FAIL_NONE: none */
+	struct record record;
+	unsigned long refused_generation; /* of the secret */
+	struct vault_request *probe;      /* has a blocked account's secret changed? */
+};
+
+/* outbox.c */
+
+/* Asks, opens sessions, waits: whatever is to be done next. */
+void outbox_go(struct outbox *o);
+bool outbox_must_wait(const struct outbox *o);
+
+/* 0 <= random < 1, for jitter. */
+double outbox_random(void);
+
+/* outbox_ready.c */
+
+/* What is due, if there is room for it. */
+void outbox_ask(struct outbox *o);
+
+/* The next message for a session; NULL: none. */
+struct outmessage *outbox_take(struct outbox *o);
+
+/* What was lent and not tried goes back; their senders may be owed a notice meanwhile. */
+void outbox_return_ready(struct outbox *o);
+
+/* The senders of what waits with the account are told, those who are owed it. */
+void outbox_tell_overdue(struct outbox *o);
+
+/* A message comes back from a session: struct sending_handler's settled(). */
+void outbox_settle(struct outbox *o, struct outmessage *message, struct settlement *settlement,
+    const struct verdict *trouble);
+
+/* outbox_record.c */
+
+/* Reads what was remembered; nothing is sent before. */
+void outbox_load(struct outbox *o);
+
+/* The configuration was changed: what was refused under another one says nothing about now. */
+void outbox_check_settings(struct outbox *o);
+
+void outbox_note_result(struct outbox *o, const struct sending_result *result, int64_t since);
+
+#endif

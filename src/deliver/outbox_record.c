@@ -1,0 +1,207 @@
+#include "deliver/outbox_internal.h"
+
+#include "auth/fingerprint.h"
+#include "auth/vault.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/secret.h"
+#include "config/config.h"
+#include "deliver/retry.h"
+#include "deliver/sending.h"
+#include "store/outqueue.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Refused passwords in a row before the account is blocked; then there is one try a day. */
+enum { AUTH_TRIES = 3 };
+enum { DAY = 24 * 3600 * 1000 };
+
+static void
+save(struct outbox *o)
+{
+	outqueue_save_record(o->settings.deliverer->queue, o->name, &o->record);
+}
+
+static void
+forgive(struct outbox *o)
+{
+	o->blocked = false;
+	o->record.auth_failures = 0;
+	o->record.blocked_until = 0;
+}
+
+static const struct secret_source *
+secret_of(const struct outbox *o)
+{
+	return &o->account->smtp->endpoint.secret;
+}
+
+/* -- what is remembered ------------------------------------------------------------------------ */
+
+/* True when the settings are others than those that a password was refused under. */
+static bool
+take_fingerprint(struct outbox *o)
+{
+	char now[FINGERPRINT_SIZE];
+
+	fingerprint_endpoint(o->config, &o->account->smtp->endpoint, now);
+	if (strcmp(now, o->record.fingerprint) == 0)
+		return false;
+	snprintf(o->record.fingerprint, sizeof o->record.fingerprint, "%s", now);
+	forgive(o);
+	return true;
+}
+
+/* A wall clock that leapt keeps nobody waiting for longer than a day. */
+static void
+wait_while_blocked(struct outbox *o)
+{
+	int64_t wait = o->record.blocked_until - clock_wall();
+
+	if (o->record.blocked_until == 0 || wait <= 0 || o->once)
+		return;
+	o->blocked = true;
+	o->wait_until = clock_mono() + (wait < DAY ? wait : DAY);
+}
+
+/* What an earlier run saw of the account's trouble is shown until a session tells more. */
+static void
+take_trouble(struct outbox *o)
+{
+	if (o->record.error_time != 0)
+		verdict_fail(
+		    &o->trouble, o->record.error_kind, "earlier", "%s", o->record.error_text);
+}
+
+static void
+on_loaded(const struct verdict *why, const struct record *record, void *arg)
+{
+	struct outbox *o = arg;
+
+	o->loading = false;
+	if (why->kind == FAIL_NONE)
+		o->record = *record;
+	else
+		log_error("account=%s reason=what its last session came to cannot be read: %s",
+		    o->name, why->text);
+	if (o->account->smtp != NULL) {
+		take_trouble(o);
+		take_fingerprint(o);
+		wait_while_blocked(o);
+	}
+	outbox_wake(o);
+	o->settings.changed(o->settings.arg);
+}
+
+void
+outbox_load(struct outbox *o)
+{
+	o->loading = true;
+	outqueue_load_record(o->settings.deliverer->queue, o->name, on_loaded, o);
+}
+
+/* A secret read by a command, a file or a token helper may have changed without a reload. */
+static void
+on_probe(struct secret *secret, const struct verdict *why, void *arg)
+{
+	struct outbox *o = arg;
+	unsigned long generation;
+
+	(void)why;
+	o->probe = NULL;
+	secret_unref(&secret);
+	generation = vault_generation(o->settings.deliverer->vault, secret_of(o));
+	if (generation != 0 && generation != o->refused_generation && o->blocked) {
+		log_info("account=%s the secret has changed: sending is tried again", o->name);
+		forgive(o);
+		o->wait_until = 0;
+		outbox_wake(o);
+	}
+	o->settings.changed(o->settings.arg);
+}
+
+void
+outbox_check_settings(struct outbox *o)
+{
+	vault_cancel(&o->probe);
+	if (o->loading || o->account->smtp == NULL)
+		return;
+	take_fingerprint(o);
+	if (!o->blocked)
+		o->wait_until = 0; /* whatever was wrong may be mended now: one attempt tells */
+	else if (o->refused_generation != 0 && secret_of(o)->kind != SECRET_NONE)
+		o->probe =
+		    vault_get(o->settings.deliverer->vault, secret_of(o), on_probe, o);
+}
+
+/* -- a session's outcome ----------------------------------------------------------------------- */
+
+static void
+note_success(struct outbox *o, const struct sending_result *result)
+{
+	struct record *r = &o->record;
+
+	if (r->failures > 0)
+		log_info("account=%s sending works again", o->name);
+	r->last_success = clock_wall();
+	r->failures = 0;
+	r->error_time = 0;
+	r->error_kind = FAIL_NONE;
+	r->error_text[0] = '\0';
+	forgive(o);
+	o->trouble = (struct verdict)VERDICT_OK;
+	o->wait_until = result->slow ? clock_mono() + retry_delay(&o->config->retry, 1, outbox_random())
+				     : 0;
+}
+
+static void
+block(struct outbox *o, const struct verdict *why)
+{
+	if (!o->blocked)
+		log_error("account=%s is blocked for sending: %s; when it is mended: postriderctl "
+			  "flush %s",
+		    o->name, why->text, o->name);
+	o->blocked = true;
+	o->record.blocked_until = clock_wall() + DAY;
+	o->wait_until = clock_mono() + DAY;
+}
+
+/* Trouble after mail was sent is not one more failure in a row. */
+static void
+note_failure(struct outbox *o, const struct sending_result *result)
+{
+	struct record *r = &o->record;
+
+	if (result->recipients > 0) {
+		r->last_success = clock_wall();
+		r->failures = 0;
+		forgive(o);
+	}
+	r->failures++;
+	r->error_time = clock_wall();
+	r->error_kind = result->why.kind;
+	snprintf(r->error_text, sizeof r->error_text, "%s", result->why.text);
+	o->failed = true;
+	o->trouble = result->why;
+	o->wait_until =
+	    clock_mono() + retry_delay(&o->config->retry, r->failures, outbox_random());
+	if (result->why.kind != FAIL_AUTH)
+		return;
+	r->auth_failures++;
+	o->refused_generation = vault_generation(o->settings.deliverer->vault, secret_of(o));
+	if (r->auth_failures >= AUTH_TRIES)
+		block(o, &result->why);
+}
+
+void
+outbox_note_result(struct outbox *o, const struct sending_result *result, int64_t since)
+{
+	o->record.last_attempt = since;
+	o->record.octets += result->octets;
+	if (!result->stopped && result->why.kind == FAIL_NONE)
+		note_success(o, result);
+	else if (!result->stopped)
+		note_failure(o, result);
+	save(o);
+}

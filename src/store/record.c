@@ -1,0 +1,102 @@
+#include "store/record.h"
+
+#include "store/state.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LOAD(table, messages, octets)                                                              \
+	"SELECT last_attempt, last_success, " messages ", " octets ", failures, auth_failures,"    \
+	"  blocked_until, fingerprint, error_time, error_kind, error_text"                         \
+	"  FROM " table " WHERE name = ?1"
+
+#define SAVE(table, messages, octets)                                                              \
+	"INSERT INTO " table " (name, last_attempt, last_success, " messages ", " octets ","       \
+	"  failures, auth_failures, blocked_until, fingerprint, error_time, error_kind,"           \
+	"  error_text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"                 \
+	"  ON CONFLICT (name) DO UPDATE SET last_attempt = ?2, last_success = ?3, " messages       \
+	" = ?4, " octets " = ?5, failures = ?6, auth_failures = ?7, blocked_until = ?8,"           \
+	"  fingerprint = ?9, error_time = ?10, error_kind = ?11, error_text = ?12"
+
+static const char *const load_sql[] = {
+    [RECORD_POP3] = LOAD("account", "fetched", "fetched_octets"),
+    [RECORD_SMTP] = LOAD("outaccount", "sent", "sent_octets"),
+};
+static const char *const save_sql[] = {
+    [RECORD_POP3] = SAVE("account", "fetched", "fetched_octets"),
+    [RECORD_SMTP] = SAVE("outaccount", "sent", "sent_octets"),
+};
+
+static void
+copy_column(char *to, size_t size, sqlite3_stmt *query, int column)
+{
+	const char *text = (const char *)sqlite3_column_text(query, column);
+
+	snprintf(to, size, "%s", text != NULL ? text : "");
+}
+
+/* Kinds are stored by name, so that the enum may change. */
+static enum fail
+kind_from_name(const char *name)
+{
+	for (enum fail kind = FAIL_NONE; kind <= FAIL_LOCAL; kind++)
+		if (name != NULL && strcmp(name, verdict_kind_name(kind)) == 0)
+			return kind;
+	return FAIL_LOCAL;
+}
+
+static void
+read_record(sqlite3_stmt *query, struct record *r)
+{
+	r->last_attempt = sqlite3_column_int64(query, 0);
+	r->last_success = sqlite3_column_int64(query, 1);
+	r->messages = (uint64_t)sqlite3_column_int64(query, 2);
+	r->octets = (uint64_t)sqlite3_column_int64(query, 3);
+	r->failures = (unsigned)sqlite3_column_int64(query, 4);
+	r->auth_failures = (unsigned)sqlite3_column_int64(query, 5);
+	r->blocked_until = sqlite3_column_int64(query, 6);
+	copy_column(r->fingerprint, sizeof r->fingerprint, query, 7);
+	r->error_time = sqlite3_column_int64(query, 8);
+	r->error_kind = kind_from_name((const char *)sqlite3_column_text(query, 9));
+	copy_column(r->error_text, sizeof r->error_text, query, 10);
+}
+
+bool
+record_load(struct state *state, enum record_side side, const char *account, struct record *record,
+    struct verdict *why)
+{
+	sqlite3_stmt *query = state_query(state, load_sql[side], why);
+
+	memset(record, 0, sizeof *record);
+	if (query == NULL)
+		return false;
+	sqlite3_bind_text(query, 1, account, -1, SQLITE_STATIC);
+	if (state_next(state, query, why)) {
+		read_record(query, record);
+		sqlite3_reset(query);
+	}
+	return why->kind == FAIL_NONE;
+}
+
+bool
+record_save(struct state *state, enum record_side side, const char *account, const struct record *r,
+    struct verdict *why)
+{
+	sqlite3_stmt *query = state_query(state, save_sql[side], why);
+
+	if (query == NULL)
+		return false;
+	sqlite3_bind_text(query, 1, account, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(query, 2, r->last_attempt);
+	sqlite3_bind_int64(query, 3, r->last_success);
+	sqlite3_bind_int64(query, 4, (int64_t)r->messages);
+	sqlite3_bind_int64(query, 5, (int64_t)r->octets);
+	sqlite3_bind_int64(query, 6, r->failures);
+	sqlite3_bind_int64(query, 7, r->auth_failures);
+	sqlite3_bind_int64(query, 8, r->blocked_until);
+	sqlite3_bind_text(query, 9, r->fingerprint, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(query, 10, r->error_time);
+	sqlite3_bind_text(query, 11, verdict_kind_name(r->error_kind), -1, SQLITE_STATIC);
+	sqlite3_bind_text(query, 12, r->error_text, -1, SQLITE_STATIC);
+	return state_run(state, query, why);
+}

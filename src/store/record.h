@@ -1,0 +1,37 @@
+#ifndef POSTRIDER_STORE_RECORD_H
+#define POSTRIDER_STORE_RECORD_H
+
+#include "base/verdict.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct state;
+
+/* What survives a restart for one side of an account.  Times are wall ms, 0: never. */
+struct record {
+	int64_t last_attempt;
+	int64_t last_success;
+	uint64_t messages; /* fetched, or accepted by the server for a recipient */
+	uint64_t octets;   /* of messages */
+	unsigned failures;      /* in a row */
+	unsigned auth_failures; /* refused passwords in a row */
+	int64_t blocked_until; /* wall ms of the one try a day; 0: not blocked for authentication */
+	char fingerprint[65];  /* of the configuration the refusals belong to */
+	int64_t error_time;
+	enum fail error_kind;
+	char error_text[512];
+};
+
+enum record_side { RECORD_POP3, RECORD_SMTP };
+
+/*
+ * State thread only.  Zeroes when there is nothing yet.  False with why filled (FAIL_LOCAL) on
+ * failure.
+ */
+bool record_load(struct state *state, enum record_side side, const char *account,
+    struct record *record, struct verdict *why);
+bool record_save(struct state *state, enum record_side side, const char *account,
+    const struct record *record, struct verdict *why);
+
+#endif
