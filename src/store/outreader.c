@@ -77,7 +77,7 @@ open_file(struct outreader *r)
 	return true;
 }
 
-/* At least one octet, or the end. */
+/* A piece's worth, or the end, so that a small message is read in one turn. */
 static void
 run_read(struct job *job)
 {
@@ -87,7 +87,7 @@ run_read(struct job *job)
 		return;
 	str_truncate(&r->out, 0);
 	r->given = 0;
-	while (r->out.len == 0 && !r->end) {
+	while (r->out.len < PIECE_SIZE && !r->end) {
 		ssize_t n = read(r->fd, r->piece, PIECE_SIZE);
 
 		if (n < 0 && errno == EINTR)

@@ -3,6 +3,7 @@
 it accepts in memory: for the demonstration, and for tests that script what it says and does.
 
     python3 smtp_peer.py [--account USER:PASSWORD] [--tls implicit|starttls|none] [--store DIR]
+                         [--refuse RECIPIENT]
 
 prints its port, stores each message it accepts as a file of DIR, and runs until it is killed or
 its standard input ends.
@@ -16,6 +17,7 @@ import re
 import sys
 import time
 
+import faults
 from peer import Hangup, Peer, Session, tls_context
 
 BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
@@ -383,6 +385,13 @@ def parse_arguments():
         metavar="USER:PASSWORD",
         help="only whoever logs in may send; may be given again",
     )
+    parser.add_argument(
+        "--refuse",
+        action="append",
+        default=[],
+        metavar="RECIPIENT",
+        help="is refused as unknown; may be given again",
+    )
     arguments = parser.parse_args()
     if arguments.tls != "none" and not (arguments.cert and arguments.key):
         parser.error("--tls wants --cert and --key")
@@ -401,6 +410,9 @@ def main():
     )
     peer.delay = arguments.delay
     peer.users = dict(account.split(":", 1) for account in arguments.account)
+    for recipient in arguments.refuse:
+        refusal = faults.answer("550 5.1.1 No such user here")
+        peer.on("RCPT", faults.matching(f"<{recipient}>", refusal))
     if arguments.store:
         peer.store = store_in(arguments.store)
     with peer:
