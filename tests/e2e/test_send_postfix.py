@@ -9,6 +9,7 @@ import re
 import pytest
 from support.dovecot import PASSWORD, free_ports
 from support.postfix import as_sent
+from support.report import the_report
 from support.spool import RETRY, SlowWriter, at_once, letter, smtp_account
 from support.waiting import wait_for
 
@@ -319,6 +320,46 @@ def test_an_unknown_recipient(daemon, postfix, spool, account):
     (bounce,) = daemon.maildir().messages()
     assert b"unknown@example.com" in bounce
     assert postfix.maildir("unknown").files() == []
+
+
+def test_deferred_then_accepted(daemon, postfix, spool, account):
+    """Postfix's own 450: that one recipient waits, and has the message once."""
+    first, later = postfix.add_box(), postfix.add_box()
+    octets = letter(1, f"{first}@example.com, {later}@example.com")
+    postfix.answer_recipients({f"{later}@example.com": "450 4.2.0 greylisted, come back"})
+    try:
+        spool.drop("message", octets)
+        account().start()
+        queue = spool.wait_queue(
+            lambda queue: queue and queue[0]["attempts"] >= 1, "one attempt is noted"
+        )
+        states = {who["address"]: who["state"] for who in queue[0]["recipients"]}
+        assert states == {f"{first}@example.com": "sent", f"{later}@example.com": "pending"}
+        assert "greylisted" in queue[0]["last_error"]
+    finally:
+        postfix.answer_recipients({})
+    assert arrived(postfix, later) == [octets]
+    spool.wait_empty()
+    assert arrived(postfix, first) == [octets]
+    assert daemon.maildir().messages() == []
+
+
+def test_refused_by_postfix(daemon, postfix, spool, account):
+    """A 550 for one of several, in Postfix's words, in the bounce."""
+    first, never = postfix.add_box(), postfix.add_box()
+    octets = letter(1, f"{first}@example.com, {never}@example.com")
+    postfix.answer_recipients({f"{never}@example.com": "550 5.7.1 not wanted here"})
+    try:
+        spool.drop("message", octets)
+        account().once(expect=75)
+    finally:
+        postfix.answer_recipients({})
+    assert arrived(postfix, first) == [octets]
+    assert postfix.maildir(never).files() == []
+    report = the_report(daemon)
+    action, status, diagnostic = report.fates()[f"{never}@example.com"]
+    assert (action, status) == ("failed", "5.7.1")
+    assert "not wanted here" in diagnostic
 
 
 def test_utf8_addresses(daemon, postfix, spool, account):

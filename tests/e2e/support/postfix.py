@@ -57,7 +57,8 @@ smtpd_tls_key_file = {dir}/conf/key
 smtpd_tls_session_cache_database =
 smtpd_tls_received_header = yes
 smtpd_relay_restrictions = permit_sasl_authenticated, reject
-smtpd_recipient_restrictions = permit_sasl_authenticated, reject
+smtpd_recipient_restrictions = check_recipient_access texthash:{dir}/conf/access,
+  permit_sasl_authenticated, reject
 smtpd_forbid_bare_newline = yes
 smtpd_client_connection_count_limit = 0
 smtpd_client_connection_rate_limit = 0
@@ -129,6 +130,7 @@ class Postfix:
         for name, text in (("main.cf", MAIN), ("master.cf", MASTER)):
             with open(self.path("conf", name), "w") as file:
                 file.write(text.format(**values))
+        self.write_access({})
         with open(self.path("conf", "boxes"), "w") as file:
             # All at once: each of Postfix's processes reads it when it starts.
             for number in range(1, BOXES_MAX + 1):
@@ -174,6 +176,16 @@ class Postfix:
                 return file.read()
         except FileNotFoundError:
             return ""
+
+    def write_access(self, answers):
+        with open(self.path("conf", "access"), "w") as file:
+            file.writelines(f"{address} {text}\n" for address, text in answers.items())
+
+    def answer_recipients(self, answers):
+        """From now on: address to what RCPT is answered with, "450 4.2.0 …"."""
+        self.write_access(answers)
+        done = self.command("reload")
+        assert done.returncode == 0, f"Postfix: {done.stdout}{done.stderr}"
 
     # Mail
 
