@@ -14,6 +14,7 @@
 #include "fetch/fetcher.h"
 #include "net/log_keeper.h"
 #include "net/net.h"
+#include "net/net_watch.h"
 #include "store/mailbox.h"
 
 #include <errno.h>
@@ -64,6 +65,7 @@ struct postriderd {
 	struct deliverer *deliverer;
 	struct control *control;
 	struct lag *lag;
+	struct net_watch *net_watch; /* NULL with --once */
 	struct event *signals[3];
 	struct event *patience; /* the end of shutdown_timeout */
 	struct reload reload;
@@ -327,6 +329,22 @@ signal_cb(evutil_socket_t number, short what, void *arg)
 	begin_stop(d);
 }
 
+/* -- the network ------------------------------------------------------------------------------ */
+
+static void
+on_network(enum net_watch_news news, void *arg)
+{
+	struct postriderd *d = arg;
+
+	if (d->stopping)
+		return;
+	log_info("%s: what waits after trouble is tried again",
+	    news == NET_WATCH_RESUMED ? "back from suspend" : "the network has changed");
+	net_forget(d->net);
+	fetcher_wake(d->fetcher, news == NET_WATCH_RESUMED);
+	deliverer_wake(d->deliverer);
+}
+
 /* -- what the control socket asks for -------------------------------------------------------- */
 
 static void
@@ -452,6 +470,7 @@ watch_signals(struct postriderd *d)
 static void
 close_rooms(struct postriderd *d)
 {
+	net_watch_free(&d->net_watch);
 	control_free(&d->control);
 	fetcher_free(&d->fetcher);
 	deliverer_free(&d->deliverer);
@@ -521,6 +540,8 @@ run_daemon(struct postriderd *d)
 	deliverer_configure(d->deliverer, d->config);
 	if (d->options.once)
 		start_once(d);
+	else
+		d->net_watch = net_watch_new(d->base, on_network, d);
 	warn_of_unused_settings(d->config);
 	log_info("postriderd %s started: %s, %zu accounts", PACKAGE_VERSION, d->config->file,
 	    d->config->account_count);

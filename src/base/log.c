@@ -63,6 +63,16 @@ log_set_level(enum log_level level)
 	current_level = level;
 }
 
+void
+log_at(enum log_level level, const char *format, ...)
+{
+	va_list ap;
+
+	va_start(ap, format);
+	write_line(level, format, ap);
+	va_end(ap);
+}
+
 #define DEFINE_LOG(function, level)                                                                \
 	void function(const char *format, ...)                                                     \
 	{                                                                                          \

@@ -358,6 +358,15 @@ deliverer_flush_message(struct deliverer *d, const char *account, const char *id
 	return true;
 }
 
+void
+deliverer_wake(struct deliverer *d)
+{
+	struct desk *desk;
+
+	TAILQ_FOREACH (desk, &d->desks, link)
+		outbox_retry_soon(desk->outbox);
+}
+
 /* -- the end of things --------------------------------------------------------------------------
  */
 

@@ -50,6 +50,12 @@ bool deliverer_flush(struct deliverer *deliverer, const char *account);
 bool deliverer_flush_message(struct deliverer *deliverer, const char *account, const char *id);
 
 /*
+ * What failed may work now: accounts that wait after trouble are tried within seconds, spread.  Not
+ * those whose password was refused.
+ */
+void deliverer_wake(struct deliverer *deliverer);
+
+/*
  * --once: claims what is in the spool, sends what is due, waits until every copy and report is where
  * it belongs, then tells how many accounts failed; what had to be left for the disk's sake counts
  * as one more.

@@ -23,6 +23,9 @@ enum { MESSAGES_A_SESSION = 10 };
  */
 enum { LOOK_AGAIN = 10 * 60 * 1000 };
 
+/* Those who are woken together come within so many ms. */
+enum { WAKE_SPREAD = 5000 };
+
 double
 outbox_random(void)
 {
@@ -102,6 +105,7 @@ on_granted(struct slot *slot)
 	    .config = o->config,
 	    .account = o->account,
 	    .helo = o->account->smtp->helo != NULL ? o->account->smtp->helo : o->settings.helo,
+	    .record = &o->record,
 	    .id = session_id_next(id),
 	};
 
@@ -259,6 +263,19 @@ void
 outbox_flush(struct outbox *o)
 {
 	o->wait_until = 0;
+	o->forced = true;
+	outbox_go(o);
+}
+
+void
+outbox_retry_soon(struct outbox *o)
+{
+	int64_t soon = clock_mono() + (int64_t)(outbox_random() * WAKE_SPREAD);
+
+	if (o->blocked || o->record.auth_failures > 0 || o->record.failures == 0)
+		return;
+	if (o->wait_until > soon)
+		o->wait_until = soon;
 	o->forced = true;
 	outbox_go(o);
 }

@@ -43,6 +43,9 @@ void outbox_flush(struct outbox *outbox);
 /* The same for one message; those that wait for their own time go on waiting. */
 void outbox_flush_message(struct outbox *outbox, const char *id);
 
+/* Waits after trouble no longer than seconds; the network is another one. */
+void outbox_retry_soon(struct outbox *outbox);
+
 /* --once: what an earlier run came to is no reason to wait. */
 void outbox_begin_once(struct outbox *outbox);
 

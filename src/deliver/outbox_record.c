@@ -142,8 +142,8 @@ note_success(struct outbox *o, const struct sending_result *result)
 {
 	struct record *r = &o->record;
 
-	if (r->failures > 0)
-		log_info("account=%s sending works again", o->name);
+	if (r->failures > 1)
+		log_info("account=%s sending works again after %u failures", o->name, r->failures);
 	r->last_success = clock_wall();
 	r->failures = 0;
 	r->error_time = 0;

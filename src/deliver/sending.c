@@ -11,6 +11,7 @@
 #include "net/address.h"
 #include "net/transcript.h"
 #include "store/outqueue.h"
+#include "store/record.h"
 
 #include <event2/event.h>
 #include <inttypes.h>
@@ -333,10 +334,11 @@ write_last_lines(struct sending *s)
 	    "closed: %s, %" PRIu64 " sent, %" PRIu64 " octets out, %.3f s", kind, r->recipients,
 	    out, seconds);
 	if (r->why.kind != FAIL_NONE)
-		log_warning("account=%s session=%s protocol=smtp result=%s stage=%s sent=%" PRIu64
-			    " reason=\"%s\"",
+		log_at(record_level_of(s->settings.record, &r->why),
+		    "account=%s session=%s protocol=smtp result=%s stage=%s sent=%" PRIu64
+		    " failures=%u reason=\"%s\"",
 		    s->settings.account->name, s->id, kind, r->why.stage, r->recipients,
-		    r->why.text);
+		    s->settings.record->failures + 1, r->why.text);
 	else
 		log_info("account=%s session=%s protocol=smtp result=%s messages=%u sent=%" PRIu64
 			 " octets=%" PRIu64 " seconds=%.3f",

@@ -12,6 +12,7 @@ struct event_base;
 struct net;
 struct outmessage;
 struct outqueue;
+struct record;
 struct sending;
 struct settlement;
 struct vault;
@@ -44,7 +45,8 @@ struct sending_settings {
 	struct config *config;                /* a reference is taken */
 	const struct account_config *account; /* of that configuration, with smtp */
 	const char *helo;
-	const char *id; /* "000123" */
+	const struct record *record; /* what earlier sessions came to; borrowed for its life */
+	const char *id;              /* "000123" */
 };
 
 struct sending_result {

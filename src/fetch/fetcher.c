@@ -306,6 +306,15 @@ fetcher_poll(struct fetcher *f, const char *name)
 	return FETCHER_STARTED;
 }
 
+void
+fetcher_wake(struct fetcher *f, bool resumed)
+{
+	struct seat *s;
+
+	TAILQ_FOREACH (s, &f->seats, link)
+		maildrop_wake(s->maildrop, resumed);
+}
+
 enum fetcher_answer
 fetcher_adopt(struct fetcher *f, const char *name, bool all, fetcher_adopt_cb *cb, void *arg)
 {

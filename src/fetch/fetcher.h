@@ -48,6 +48,12 @@ enum fetcher_answer {
 /* A person asks: polls now, whatever back-off or block says.  NULL: every account. */
 enum fetcher_answer fetcher_poll(struct fetcher *fetcher, const char *account);
 
+/*
+ * What failed may work now: accounts that wait after trouble are polled within seconds, spread, and
+ * after a suspend all those whose timers stood still.  Not those whose password was refused.
+ */
+void fetcher_wake(struct fetcher *fetcher, bool resumed);
+
 /* The Maildir is accepted as it is; with all, the server's messages are marked seen unfetched. */
 typedef void fetcher_adopt_cb(const struct verdict *why, size_t marked, void *arg);
 enum fetcher_answer fetcher_adopt(

@@ -15,6 +15,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Those who are woken together come within so many ms. */
+enum { WAKE_SPREAD = 5000 };
+
 double
 maildrop_random(void)
 {
@@ -140,6 +143,7 @@ maildrop_start(struct maildrop *m, const char *id)
 	    .config = m->config,
 	    .account = m->account,
 	    .purpose = marking ? POLL_MARK_SEEN : POLL_FETCH,
+	    .record = &m->record,
 	    .id = id,
 	};
 
@@ -318,6 +322,19 @@ maildrop_poll(struct maildrop *m)
 		break;
 	}
 	return FETCHER_STARTED;
+}
+
+void
+maildrop_wake(struct maildrop *m, bool resumed)
+{
+	int64_t delay = (int64_t)(maildrop_random() * WAKE_SPREAD);
+	bool waits = m->phase == MAILDROP_IDLE && m->next_attempt != 0;
+
+	if (!waits || m->blocked || m->record.auth_failures > 0)
+		return;
+	/* A timer that stood still is late, whatever the wall clock says. */
+	if (resumed || (m->record.failures > 0 && m->next_attempt > clock_wall() + delay))
+		maildrop_arm(m, delay);
 }
 
 const char *

@@ -55,6 +55,9 @@ bool maildrop_runs_hooks(const struct maildrop *maildrop);
 void maildrop_set_once(struct maildrop *maildrop);
 
 enum fetcher_answer maildrop_poll(struct maildrop *maildrop);
+
+/* What failed may work now, see fetcher_wake(). */
+void maildrop_wake(struct maildrop *maildrop, bool resumed);
 enum fetcher_answer maildrop_adopt(
     struct maildrop *maildrop, bool all, fetcher_adopt_cb *cb, void *arg);
 

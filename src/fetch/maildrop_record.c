@@ -100,6 +100,8 @@ note_success(struct maildrop *m, const struct poll_result *result)
 {
 	struct record *r = &m->record;
 
+	if (r->failures > 1)
+		log_info("account=%s fetching works again after %u failures", m->name, r->failures);
 	r->last_success = clock_wall();
 	r->failures = 0;
 	maildrop_forgive(m);

@@ -287,10 +287,11 @@ write_last_lines(struct poll *p)
 	    "closed: %s, %" PRIu64 " fetched, %" PRIu64 " deleted, %" PRIu64 " octets in, %.3f s",
 	    kind, r->fetched, r->deleted, octets, seconds);
 	if (r->why.kind != FAIL_NONE)
-		log_warning(
+		log_at(record_level_of(p->settings.record, &r->why),
 		    "account=%s session=%s protocol=pop3 result=%s stage=%s fetched=%" PRIu64
-		    " reason=\"%s\"",
-		    poll_account(p), p->id, kind, r->why.stage, r->fetched, r->why.text);
+		    " failures=%u reason=\"%s\"",
+		    poll_account(p), p->id, kind, r->why.stage, r->fetched,
+		    p->settings.record->failures + 1, r->why.text);
 	else
 		log_info("account=%s session=%s protocol=pop3 result=%s fetched=%" PRIu64
 			 " deleted=%" PRIu64 " known=%" PRIu64 " too_large=%" PRIu64

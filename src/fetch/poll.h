@@ -11,6 +11,7 @@ struct account_config;
 struct config;
 struct event_base;
 struct mailbox;
+struct record;
 struct net;
 struct poll;
 struct vault;
@@ -34,7 +35,8 @@ struct poll_settings {
 	struct config *config;                /* a reference is taken */
 	const struct account_config *account; /* of that configuration, with pop3 */
 	enum poll_purpose purpose;
-	const char *id; /* "000123" */
+	const struct record *record;          /* what earlier polls came to; borrowed for its life */
+	const char *id;                       /* "000123" */
 };
 
 struct poll_result {

@@ -61,6 +61,16 @@ read_record(sqlite3_stmt *query, struct record *r)
 	copy_column(r->error_text, sizeof r->error_text, query, 10);
 }
 
+enum log_level
+record_level_of(const struct record *before, const struct verdict *why)
+{
+	unsigned times = before->failures + 1;
+	bool is_same = before->failures > 0 && before->error_kind == why->kind &&
+		       strcmp(before->error_text, why->text) == 0;
+
+	return !is_same || (times & (times - 1)) == 0 ? LOG_LEVEL_WARNING : LOG_LEVEL_DEBUG;
+}
+
 bool
 record_load(struct state *state, enum record_side side, const char *account, struct record *record,
     struct verdict *why)

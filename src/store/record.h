@@ -1,6 +1,7 @@
 #ifndef POSTRIDER_STORE_RECORD_H
 #define POSTRIDER_STORE_RECORD_H
 
+#include "base/log.h"
 #include "base/verdict.h"
 
 #include <stdbool.h>
@@ -22,6 +23,13 @@ struct record {
 	enum fail error_kind;
 	char error_text[512];
 };
+
+/*
+ * How a failure after these is told: the same trouble again and again is a warning the 1st, 2nd,
+ * 4th, 8th time in a row, and for who looks closely otherwise, so that a night without a network
+ * does not fill the log.
+ */
+enum log_level record_level_of(const struct record *before, const struct verdict *why);
 
 enum record_side { RECORD_POP3, RECORD_SMTP };
 
