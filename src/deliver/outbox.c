@@ -2,6 +2,7 @@
 
 #include "auth/vault.h"
 #include "base/clock.h"
+#include "base/hook.h"
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "deliver/sending.h"
@@ -205,6 +206,7 @@ outbox_new(const struct outbox_settings *settings, const char *name)
 	o->settings = *settings;
 	o->name = xstrdup(name);
 	TAILQ_INIT(&o->lines);
+	o->hook = hook_new(settings->deliverer->base, name, settings->changed, settings->arg);
 	o->timer = event_new(settings->deliverer->base, -1, 0, timer_cb, o);
 	if (o->timer == NULL)
 		exit(EX_OSERR);
@@ -220,6 +222,7 @@ outbox_free(struct outbox **outbox)
 	if (o == NULL)
 		return;
 	vault_cancel(&o->probe);
+	hook_free(&o->hook);
 	event_free(o->timer);
 	config_unref(&o->config);
 	free(o->ready);
@@ -317,7 +320,7 @@ outbox_is_busy(const struct outbox *o)
 bool
 outbox_is_drained(const struct outbox *o)
 {
-	if (outbox_is_busy(o))
+	if (outbox_is_busy(o) || hook_is_busy(o->hook))
 		return false;
 	return o->stopped || o->account->smtp == NULL || outbox_must_wait(o) ||
 	       (!o->ask_again && !o->forced && !o->more && o->ready_count == 0);

@@ -12,6 +12,7 @@
 #include <stdint.h>
 
 struct event;
+struct hook;
 struct outmessage;
 struct sending;
 struct sending_result;
@@ -67,6 +68,7 @@ struct outbox {
 	struct verdict trouble; /* of the last session that failed; FAIL_NONE: none */
 	struct record record;
 	unsigned long refused_generation; /* of the secret */
+	struct hook *hook;                /* on_failure */
 	struct vault_request *probe;      /* has a blocked account's secret changed? */
 };
 

@@ -3,6 +3,7 @@
 #include "auth/fingerprint.h"
 #include "auth/vault.h"
 #include "base/clock.h"
+#include "base/hook.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "config/config.h"
@@ -194,14 +195,32 @@ note_failure(struct outbox *o, const struct sending_result *result)
 		block(o, &result->why);
 }
 
+/*
+ * A person hears of trouble when it begins, and when the account is given up for a day; what ends a
+ * session that sent mail is no beginning.
+ */
+static void
+run_hook(struct outbox *o, const struct sending_result *result, bool was_blocked)
+{
+	bool begins = o->record.failures == 1 && result->recipients == 0;
+
+	if (begins || (o->blocked && !was_blocked))
+		hook_failed(
+		    o->hook, o->account->on_failure, o->record.failures, o->record.error_text);
+}
+
 void
 outbox_note_result(struct outbox *o, const struct sending_result *result, int64_t since)
 {
+	bool was_blocked = o->blocked;
+
 	o->record.last_attempt = since;
 	o->record.octets += result->octets;
 	if (!result->stopped && result->why.kind == FAIL_NONE)
 		note_success(o, result);
 	else if (!result->stopped)
 		note_failure(o, result);
+	if (o->record.failures > 0 && !result->stopped)
+		run_hook(o, result, was_blocked);
 	save(o);
 }

@@ -2,10 +2,10 @@
 
 #include "auth/vault.h"
 #include "base/clock.h"
+#include "base/hook.h"
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "config/config.h"
-#include "fetch/hook.h"
 #include "fetch/poll.h"
 #include "fetch/schedule.h"
 #include "store/mailbox.h"
@@ -69,12 +69,16 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 		maildrop_want_slot(m, false);
 }
 
+/* A person hears of trouble when it begins, and when the account is given up for a day. */
 static void
-run_hooks(struct maildrop *m, const struct poll_result *result)
+run_hooks(struct maildrop *m, const struct poll_result *result, bool was_blocked)
 {
+	bool begins = m->record.failures == 1 || (m->blocked && !was_blocked);
+
 	hook_fetched(m->hook, m->account->on_fetch, result->fetched);
-	if (result->why.kind != FAIL_NONE)
-		hook_failed(m->hook, m->account->on_failure, result->why.text);
+	if (result->why.kind != FAIL_NONE && begins)
+		hook_failed(
+		    m->hook, m->account->on_failure, m->record.failures, result->why.text);
 }
 
 static void
@@ -110,14 +114,14 @@ static void
 on_polled(const struct poll_result *result, void *arg)
 {
 	struct maildrop *m = arg;
-	bool failed = result->why.kind != FAIL_NONE;
+	bool failed = result->why.kind != FAIL_NONE, was_blocked = m->blocked;
 
 	maildrop_note_result(m, result);
 	if (result->stopped) {
 		maildrop_disarm(m);
 	} else {
 		maildrop_schedule_after(m, result);
-		run_hooks(m, result);
+		run_hooks(m, result, was_blocked);
 	}
 	if (m->marking && result->stopped)
 		refuse_adopt(m, "was stopped before its messages were marked");

@@ -12,11 +12,14 @@ import subprocess
 import sys
 import tempfile
 from datetime import datetime, timezone
+from types import SimpleNamespace
 
 import faults
 import pytest
 from support import libconfig, messages
 from support.daemon import Control, Daemon
+from support.dovecot import free_ports
+from support.spool import drop_letters, smtp_account
 from support.waiting import wait_for
 
 EX_USAGE, EX_NOINPUT, EX_TEMPFAIL, EX_CONFIG = 64, 66, 75, 78
@@ -519,11 +522,39 @@ def test_on_fetch(daemon, peer, box):
 
 
 def test_on_failure(daemon, peer, box):
-    mark = daemon.path("mark")
+    """Run when trouble begins, with what it is, and not for each failure after that."""
+    told = daemon.path("told")
     peer.on("STAT", faults.answer("-ERR no"))
-    daemon.configure(daemon.account(peer, account_on_failure=["touch", mark])).start()
+    hook = ["sh", "-c", 'echo "$POSTRIDER_ACCOUNT $POSTRIDER_COUNT $POSTRIDER_ERROR" >>' + told]
+    daemon.configure(daemon.account(peer, account_on_failure=hook)).start()
     daemon.fail("server")
-    wait_for(lambda: os.path.exists(mark), "the hook has run")
+    wait_for(lambda: os.path.exists(told) and os.path.getsize(told), "the hook has run")
+    daemon.fail("server")
+    peer.behave()
+    daemon.fetch()
+    peer.on("STAT", faults.answer("-ERR no"))
+    daemon.fail("server")
+    wait_for(lambda: len(open(told).readlines()) == 2, "the hook has run again")
+    daemon.stop()
+    with open(told) as file:
+        lines = file.read().splitlines()
+    assert len(lines) == 2
+    assert all(re.match(rf"box 1 .*:{peer.port}.*no", line) for line in lines), lines
+
+
+def test_on_failure_of_sending(daemon, spool):
+    """The same for the side that sends; --once waits for it."""
+    told = daemon.path("told")
+    hook = ["sh", "-c", 'echo "$POSTRIDER_ACCOUNT $POSTRIDER_COUNT $POSTRIDER_ERROR" >>' + told]
+    (port,) = free_ports(1)
+    account = smtp_account(daemon, SimpleNamespace(port=port, tls_mode="none"))
+    daemon.configure(account | {"on_failure": hook})
+    drop_letters(spool, 1)
+    daemon.once(expect=75)
+    daemon.once(expect=75)
+    with open(told) as file:
+        (line,) = file.read().splitlines()
+    assert re.match(rf"box 1 .*:{port}.*refused", line), line
 
 
 def test_a_hook_that_hangs(daemon, peer, box):

@@ -1,4 +1,4 @@
-#include "fetch/hook.h"
+#include "base/hook.h"
 
 #include "base/child.h"
 #include "base/log.h"
@@ -21,7 +21,7 @@ struct hook_call {
 	char *error;
 };
 
-/* One owner: the maildrop. */
+/* One owner: who polls or sends for the account. */
 struct hook {
 	struct event_base *base;
 	char *account;
@@ -164,11 +164,12 @@ hook_fetched(struct hook *h, char *const *argv, uint64_t count)
 }
 
 void
-hook_failed(struct hook *h, char *const *argv, const char *error)
+hook_failed(struct hook *h, char *const *argv, unsigned failures, const char *error)
 {
 	if (argv == NULL)
 		return;
 	hook_call_clear(&h->failed);
-	h->failed = (struct hook_call){.argv = copy_argv(argv), .error = xstrdup(error)};
+	h->failed = (struct hook_call){
+	    .argv = copy_argv(argv), .count = failures, .error = xstrdup(error)};
 	hook_start(h);
 }

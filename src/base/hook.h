@@ -1,5 +1,5 @@
-#ifndef POSTRIDER_FETCH_HOOK_H
-#define POSTRIDER_FETCH_HOOK_H
+#ifndef POSTRIDER_BASE_HOOK_H
+#define POSTRIDER_BASE_HOOK_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -25,6 +25,6 @@ void hook_free(struct hook **hook);
 
 /* Runs the command (an argv, borrowed for the call; NULL: nothing is run). */
 void hook_fetched(struct hook *hook, char *const *argv, uint64_t count);
-void hook_failed(struct hook *hook, char *const *argv, const char *error);
+void hook_failed(struct hook *hook, char *const *argv, unsigned failures, const char *error);
 
 #endif
