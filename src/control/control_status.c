@@ -190,8 +190,15 @@ session_json(const char *protocol, const struct deliverer_session_view *view)
 	return session;
 }
 
+static bool
+is_meant(const char *account, const char *only)
+{
+	return only == NULL || strcmp(account, only) == 0;
+}
+
 json_t *
-control_status_sessions(const struct fetcher *fetcher, const struct deliverer *deliverer)
+control_status_sessions(
+    const struct fetcher *fetcher, const struct deliverer *deliverer, const char *only)
 {
 	size_t sending = deliverer != NULL ? deliverer_session_count(deliverer) : 0;
 	json_t *sessions = json_array();
@@ -200,6 +207,8 @@ control_status_sessions(const struct fetcher *fetcher, const struct deliverer *d
 		struct fetcher_session_view view = {0};
 
 		fetcher_session_view(fetcher, i, &view);
+		if (!is_meant(view.account, only))
+			continue;
 		json_array_append_new(
 		    sessions, session_json("pop3", &(struct deliverer_session_view){.id = view.id,
 						       .account = view.account,
@@ -213,7 +222,8 @@ control_status_sessions(const struct fetcher *fetcher, const struct deliverer *d
 		struct deliverer_session_view view = {0};
 
 		deliverer_session_view(deliverer, i, &view);
-		json_array_append_new(sessions, session_json("smtp", &view));
+		if (is_meant(view.account, only))
+			json_array_append_new(sessions, session_json("smtp", &view));
 	}
 	return sessions;
 }

@@ -22,7 +22,10 @@ json_t *control_status_accounts(const struct fetcher *fetcher, const struct deli
     const struct config *config, const char *only);
 
 json_t *control_status_queue(struct deliverer *deliverer);
-json_t *control_status_sessions(const struct fetcher *fetcher, const struct deliverer *deliverer);
+
+/* The sessions running now, of all accounts or only the named one. */
+json_t *control_status_sessions(
+    const struct fetcher *fetcher, const struct deliverer *deliverer, const char *only);
 
 /* A queued message, as `queue` tells it: trouble of its account is its own. */
 json_t *control_status_message(

@@ -115,6 +115,8 @@ status_json(const struct control *control, const char *only)
 	json_object_set_new(status, "accounts",
 	    control_status_accounts(settings->fetcher, settings->deliverer, control->config, only));
 	json_object_set_new(status, "queue", control_status_queue(settings->deliverer));
+	json_object_set_new(status, "sessions",
+	    control_status_sessions(settings->fetcher, settings->deliverer, only));
 	json_object_set_new(status, "loop",
 	    json_pack(
 		"{s:I}", "lag_max_ms", (json_int_t)settings->calls->lag_max_ms(settings->arg)));
@@ -138,8 +140,8 @@ serve_sessions(struct request *r)
 	const struct control_settings *settings = &r->control->settings;
 	json_t *answer = control_client_ok();
 
-	json_object_set_new(
-	    answer, "sessions", control_status_sessions(settings->fetcher, settings->deliverer));
+	json_object_set_new(answer, "sessions",
+	    control_status_sessions(settings->fetcher, settings->deliverer, NULL));
 	control_client_answer(r->client, answer);
 }
 

@@ -51,10 +51,10 @@ append_flush(
 {
 	const char *account = ctl_json_text(answer, "account");
 
-	str_append_text(s, "sending what waits");
+	str_append_text(s, account != NULL ? "sending message " : "sending what waits");
 	if (words[0] != NULL) {
-		str_append_text(s, " for account ");
-		ctl_text_append(s, account != NULL ? account : words[0], screen->ascii);
+		str_append_text(s, account != NULL ? "" : " for account ");
+		ctl_text_append(s, words[0], screen->ascii);
 	}
 	str_append_text(s, "; `postriderctl queue` shows what is left\n");
 }
@@ -153,7 +153,7 @@ static const struct ctl_command commands[] = {
     {"poll", 0, 1, false, false, append_poll, "[ACCOUNT]",
 	"fetch now from this account, or from all"},
     {"flush", 0, 1, false, false, append_flush, "[ID|ACCOUNT]",
-	"send now what waits, for one account or for all"},
+	"send now what waits: all, an account's, or one message"},
     {"hold", 1, 1, true, false, append_hold, "ID", "keep a message in the queue"},
     {"release", 1, 1, true, false, append_release, "ID", "let a held message go"},
     {"remove", 1, 1, true, false, append_remove, "ID",

@@ -12,7 +12,14 @@
 struct view {
 	struct ctl_table *table;
 	int64_t now;
+	const json_t *sessions; /* NULL: not known */
 };
+
+static const char *
+or_dash(const char *text)
+{
+	return text != NULL ? text : "-";
+}
 
 static bool
 is_one_of(const char *word, const char *const *list)
@@ -63,13 +70,10 @@ tone_of(const json_t *side)
 }
 
 static void
-add_state(const struct view *v, const json_t *pop3, const json_t *smtp)
+add_state(const struct view *v, const json_t *side)
 {
-	const char *state = ctl_json_text(pop3, "state");
-
-	if (is_disabled(pop3))
-		state = is_disabled(smtp) ? "disabled" : "sends only";
-	ctl_table_add(v->table, state, tone_of(is_disabled(pop3) ? smtp : pop3));
+	ctl_table_add(
+	    v->table, is_disabled(side) ? "-" : ctl_json_text(side, "state"), tone_of(side));
 }
 
 static void
@@ -231,22 +235,60 @@ note_queued(const struct view *v, const json_t *smtp)
 	str_clear(&s);
 }
 
+/* What is under way for the account, with how far it has come. */
+static void
+note_sessions(const struct view *v, const char *account)
+{
+	const json_t *session;
+	size_t i;
+
+	json_array_foreach(v->sessions, i, session)
+	{
+		const char *of = ctl_json_text(session, "account");
+		const char *protocol = ctl_json_text(session, "protocol");
+		bool fetches = protocol != NULL && strcmp(protocol, "pop3") == 0;
+		struct str s = STR_INIT;
+		int64_t then;
+
+		if (of == NULL || account == NULL || strcmp(of, account) != 0)
+			continue;
+		str_appendf(&s, "session %s: %s", or_dash(ctl_json_text(session, "id")),
+		    or_dash(ctl_json_text(session, "state")));
+		if (ctl_json_time(session, "since", &then) && v->now > then) {
+			str_append_text(&s, " for ");
+			ctl_time_append_span(&s, v->now - then);
+		}
+		str_append_text(&s, ", ");
+		ctl_text_append_size(&s,
+		    (uint64_t)ctl_json_number(session, fetches ? "octets_in" : "octets_out"));
+		str_append_text(&s, fetches ? " in" : " out");
+		ctl_table_note(v->table, str_text(&s), CTL_GOOD);
+		str_clear(&s);
+	}
+}
+
 static void
 add_account(const struct view *v, const json_t *account)
 {
 	const json_t *pop3 = json_object_get(account, "pop3");
 	const json_t *smtp = json_object_get(account, "smtp");
+	const json_t *sender = is_disabled(smtp) ? NULL : smtp;
 	bool fetches = !is_disabled(pop3);
 	const char *name = ctl_json_text(account, "name");
 
 	ctl_table_add(v->table, name, CTL_PLAIN);
-	add_state(v, pop3, smtp);
+	add_state(v, pop3);
 	add_last(v, fetches ? pop3 : smtp);
 	add_next(v, fetches ? pop3 : smtp, fetches ? "on demand" : "-");
 	add_number(v, pop3, "fetched");
 	add_size(v, pop3, "fetched_octets");
 	add_number(v, pop3, "on_server");
-	add_number(v, is_disabled(smtp) ? NULL : smtp, "sent");
+	add_state(v, smtp);
+	add_number(v, sender, "sent");
+	add_number(v, sender, "queued");
+	ctl_table_add(v->table, ctl_json_text(pop3, "server"), CTL_PLAIN);
+	ctl_table_add(v->table, ctl_json_text(smtp, "server"), CTL_PLAIN);
+	note_sessions(v, name);
 	note_side(v, name, pop3, "fetching", "poll");
 	note_large(v, pop3);
 	note_side(v, name, smtp, "sending", "flush");
@@ -297,14 +339,19 @@ append_lag(struct str *s, const json_t *loop)
 void
 ctl_status_append(struct str *s, const json_t *answer, const struct ctl_screen *screen, int64_t now)
 {
-	static const struct ctl_column columns[] = {{"ACCOUNT", false}, {"STATE", false},
+	static const struct ctl_column columns[] = {{"ACCOUNT", false}, {"FETCHING", false},
 	    {"LAST WORKED", false}, {"NEXT", false}, {"FETCHED", true}, {"SIZE", true},
-	    {"ON SERVER", true}, {"SENT", true}};
-	struct view v = {ctl_table_new(columns, sizeof columns / sizeof columns[0], screen), now};
+	    {"LEFT", true}, {"SENDING", false}, {"SENT", true}, {"QUEUED", true},
+	    {"POP3 SERVER", false}, {"SMTP SERVER", false}};
+	static const unsigned ranks[] = {0, 0, 0, 0, 2, 4, 3, 0, 1, 0, 6, 5};
+	struct view v = {ctl_table_new(columns, sizeof columns / sizeof columns[0], screen), now,
+	    json_object_get(answer, "sessions")};
 	const json_t *accounts = json_object_get(answer, "accounts");
 	const json_t *account;
 	size_t i;
 
+	for (size_t column = 0; column < sizeof ranks / sizeof ranks[0]; column++)
+		ctl_table_spare(v.table, column, ranks[column]);
 	append_heading(s, answer, screen);
 	json_array_foreach(accounts, i, account) add_account(&v, account);
 	if (json_array_size(accounts) > 0)
@@ -342,7 +389,8 @@ ctl_status_append_sessions(
 	static const struct ctl_column columns[] = {{"ACCOUNT", false}, {"SESSION", false},
 	    {"PROTOCOL", false}, {"SERVER", false}, {"STATE", false}, {"FOR", true}, {"IN", true},
 	    {"OUT", true}};
-	struct view v = {ctl_table_new(columns, sizeof columns / sizeof columns[0], screen), now};
+	struct view v = {
+	    ctl_table_new(columns, sizeof columns / sizeof columns[0], screen), now, NULL};
 	const json_t *sessions = json_object_get(answer, "sessions");
 	const json_t *session;
 	size_t i;

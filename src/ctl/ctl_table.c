@@ -31,6 +31,8 @@ struct ctl_table {
 	const struct ctl_column *columns;
 	size_t count;
 	const struct ctl_screen *screen;
+	unsigned *rank; /* by column: what may go first; 0: stays */
+	bool *gone;     /* by column: while the table is written */
 	struct rows rows;
 };
 
@@ -42,6 +44,8 @@ ctl_table_new(const struct ctl_column *columns, size_t count, const struct ctl_s
 	t->columns = columns;
 	t->count = count;
 	t->screen = screen;
+	t->rank = xcalloc(count, sizeof *t->rank);
+	t->gone = xcalloc(count, sizeof *t->gone);
 	TAILQ_INIT(&t->rows);
 	return t;
 }
@@ -73,7 +77,15 @@ ctl_table_free(struct ctl_table **table)
 		free_cells(&row->notes);
 		free(row);
 	}
+	free(t->rank);
+	free(t->gone);
 	free(t);
+}
+
+void
+ctl_table_spare(struct ctl_table *t, size_t column, unsigned rank)
+{
+	t->rank[column] = rank;
 }
 
 static void
@@ -150,17 +162,41 @@ measure(const struct ctl_table *t, size_t *width)
 	}
 }
 
-/* What a narrow terminal lacks is taken from the first column. */
+static size_t
+total_width(const struct ctl_table *t, const size_t *width)
+{
+	size_t total = 0;
+
+	for (size_t i = 0; i < t->count; i++)
+		if (!t->gone[i])
+			total += width[i] + (i > 0 ? GAP : 0);
+	return total;
+}
+
+/* The column that can best be spared of those that are left; 0: none. */
+static size_t
+find_spare(const struct ctl_table *t)
+{
+	size_t found = 0;
+
+	for (size_t i = 1; i < t->count; i++)
+		if (!t->gone[i] && t->rank[i] > t->rank[found])
+			found = i;
+	return found;
+}
+
 static void
 narrow(const struct ctl_table *t, size_t *width)
 {
-	size_t total = 0, over;
+	size_t spare, over;
 
-	for (size_t i = 0; i < t->count; i++)
-		total += width[i] + (i > 0 ? GAP : 0);
-	if (t->screen->width == 0 || total <= t->screen->width || width[0] <= FIRST_MIN)
+	if (t->screen->width == 0)
 		return;
-	over = total - t->screen->width;
+	while (total_width(t, width) > t->screen->width && (spare = find_spare(t)) != 0)
+		t->gone[spare] = true;
+	if (total_width(t, width) <= t->screen->width || width[0] <= FIRST_MIN)
+		return;
+	over = total_width(t, width) - t->screen->width;
 	width[0] = width[0] > over + FIRST_MIN ? width[0] - over : FIRST_MIN;
 }
 
@@ -171,14 +207,26 @@ append_blanks(struct str *s, size_t count)
 		str_append_char(s, ' ');
 }
 
+static bool
+is_last(const struct ctl_table *t, size_t column)
+{
+	while (++column < t->count)
+		if (!t->gone[column])
+			return false;
+	return true;
+}
+
 /* The last column of a line has no blanks behind it. */
 static void
 append_cell(const struct ctl_table *t, struct str *s, size_t column, const size_t *width,
     const char *text, enum ctl_tone tone)
 {
-	char *shown = xstrdup(text);
+	char *shown;
 	size_t pad;
 
+	if (t->gone[column])
+		return;
+	shown = xstrdup(text);
 	if (column == 0)
 		ctl_text_cut(shown, width[0]);
 	pad = width[column] - ctl_text_width(shown);
@@ -186,7 +234,7 @@ append_cell(const struct ctl_table *t, struct str *s, size_t column, const size_
 	if (t->columns[column].right)
 		append_blanks(s, pad);
 	ctl_table_append_tone(s, t->screen, tone, shown);
-	if (!t->columns[column].right && column + 1 < t->count)
+	if (!t->columns[column].right && !is_last(t, column))
 		append_blanks(s, pad);
 	free(shown);
 }

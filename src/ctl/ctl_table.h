@@ -27,7 +27,13 @@ void ctl_table_add(struct ctl_table *table, const char *text, enum ctl_tone tone
 /* A note below the row that was begun last, indented, wrapped on a terminal.  Copied, escaped. */
 void ctl_table_note(struct ctl_table *table, const char *text, enum ctl_tone tone);
 
-/* Appends the table, titles first.  On a terminal too narrow for it the first column is cut. */
+/*
+ * On a terminal too narrow for the table, columns with a rank go, the highest first, until it fits;
+ * 0 stays.  Before the first cell.
+ */
+void ctl_table_spare(struct ctl_table *table, size_t column, unsigned rank);
+
+/* Appends the table, titles first.  What is still too wide is cut from the first column. */
 void ctl_table_append(const struct ctl_table *table, struct str *s);
 
 /* Appends text in a tone, without one when the screen has no colour. */
