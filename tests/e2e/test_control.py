@@ -596,6 +596,6 @@ def test_a_client_that_does_not_read(running):
 
 def test_settings_that_are_not_used_are_said(daemon, peer, box):
     """What is checked and not used must not pass in silence."""
-    relay = {"host": "127.0.0.1", "port": 1, "tls": "none"}
-    daemon.configure(daemon.account(peer, account_smtp=relay, account_default=True))
-    assert "does not send yet" in daemon.once().stderr
+    submission = {"listen": [daemon.path("submission")]}
+    daemon.configure(daemon.account(peer), submission=submission)
+    assert "does not listen yet" in daemon.once().stderr
