@@ -169,7 +169,8 @@ run_take_back(struct job *job)
 	struct retry *r = OUTQUEUE_CONTAINER(job, struct retry, file_job);
 	struct spool *spool = r->queue->spool;
 
-	if (spool_end_take_back(spool, r->name, r->id, r->base, &r->why))
+	if (spool_reopen_changed(spool, &r->why) &&
+	    spool_end_take_back(spool, r->name, r->id, r->base, &r->why))
 		spool_flush(spool, &r->why);
 }
 

@@ -125,13 +125,30 @@ spool_close(struct spool **spool)
 	free(s);
 }
 
+/* The path leads to what is open. */
+static bool
+is_same_directory(const struct spool *s, const char *part, int fd)
+{
+	char *path = xasprintf("%s/%s", s->path, part);
+	struct stat is, was;
+	bool same = fd >= 0 && stat(path, &is) == 0 && fstat(fd, &was) == 0 &&
+		    is.st_dev == was.st_dev && is.st_ino == was.st_ino;
+
+	free(path);
+	return same;
+}
+
+bool
+spool_is_changed(const struct spool *s)
+{
+	return !is_same_directory(s, "", s->dir) || !is_same_directory(s, "queue", s->queue) ||
+	       !is_same_directory(s, "failed", s->failed);
+}
+
 bool
 spool_reopen_changed(struct spool *s, struct verdict *why)
 {
-	struct stat is, was;
-
-	if (s->dir >= 0 && stat(s->path, &is) == 0 && fstat(s->dir, &was) == 0 &&
-	    is.st_dev == was.st_dev && is.st_ino == was.st_ino)
+	if (!spool_is_changed(s))
 		return true;
 	close_directories(s);
 	return open_directories(s, why);

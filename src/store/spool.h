@@ -77,7 +77,10 @@ struct spool {
 struct spool *spool_open(const char *path, struct verdict *why);
 void spool_close(struct spool **spool);
 
-/* The directory was replaced: the new one is opened, and made where it is missing. */
+/* One of the directories was replaced, or removed: what is open is not what is there. */
+bool spool_is_changed(const struct spool *spool);
+
+/* If so, what is there is opened, and made where it is missing. */
 bool spool_reopen_changed(struct spool *spool, struct verdict *why);
 
 /* Pure.  "ID.NAME".  Returns buf. */

@@ -290,6 +290,16 @@ spool_claim_undo(struct spool *s, struct spool_claim **claim)
 	spool_claim_free(claim);
 }
 
+/* Else it is queue/ that is not there. */
+static bool
+has_gone(const struct look *l, int error)
+{
+	struct stat st;
+
+	return error == ENOENT && fstatat(l->spool->dir, l->name, &st, AT_SYMLINK_NOFOLLOW) < 0 &&
+	       errno == ENOENT;
+}
+
 /* A file that cannot be opened is moved all the same: then people find it in failed/. */
 static enum spool_judged
 take_unreadable(struct look *l, struct spool_claim **claim)
@@ -307,10 +317,14 @@ take_unreadable(struct look *l, struct spool_claim **claim)
 		*claim = c;
 		return SPOOL_CLAIMED;
 	}
-	if (error != ENOENT && is_first_word(l))
+	if (has_gone(l, error)) {
+		spool_claim_free(&c);
+		return SPOOL_IGNORED;
+	}
+	if (is_first_word(l))
 		log_warning("spool: %s: %s", c->name, c->why.text);
 	spool_claim_free(&c);
-	return error == ENOENT ? SPOOL_IGNORED : look_later(l, TROUBLE_AGAIN);
+	return look_later(l, TROUBLE_AGAIN);
 }
 
 /* Where everybody may rename, another file may have taken the name since it was opened. */
@@ -387,7 +401,7 @@ take_settled(struct look *l, enum lease lease, const char *local_domain, struct 
 		return SPOOL_CLAIMED;
 	}
 	spool_claim_free(&c);
-	if (error == ENOENT)
+	if (has_gone(l, error))
 		return SPOOL_IGNORED;
 	return error == EAGAIN ? look_later(l, SETTLED) : complain(l, error, "claim");
 }

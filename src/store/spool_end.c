@@ -143,6 +143,7 @@ static bool
 move_to_failed(struct spool *s, struct spool_end *end, struct verdict *why)
 {
 	char file[SPOOL_FILE_SIZE];
+	struct stat st;
 	int error;
 
 	spool_file(file, end->id, end->name);
@@ -152,7 +153,12 @@ move_to_failed(struct spool *s, struct spool_end *end, struct verdict *why)
 		snprintf(end->failed_name, sizeof end->failed_name, "%s", end->name);
 	step("fail-rename");
 	error = spool_move(s->queue, file, s->failed, end->failed_name);
-	if (error == ENOENT) {
+	/* Or it is failed/ that somebody removed. */
+	if (error == ENOENT && has_entry(s->queue, file, &st)) {
+		if (!spool_reopen_changed(s, why))
+			return false;
+		error = spool_move(s->queue, file, s->failed, end->failed_name);
+	} else if (error == ENOENT) {
 		find_failed(s, end);
 		return true;
 	}

@@ -100,12 +100,12 @@ add_waiting(struct spool *s, const char *name)
 static void
 watch_directory(struct spool *s)
 {
+	s->is_new = false;
 	if (s->inotify < 0)
 		return;
 	if (s->watch >= 0)
 		inotify_rm_watch(s->inotify, s->watch);
 	s->watch = inotify_add_watch(s->inotify, s->path, WATCHED);
-	s->is_new = false;
 	if (s->watch < 0 && !s->is_watch_refused)
 		log_warning("spool: inotify cannot watch %s: %s; it is read every %d s instead",
 		    s->path, strerror(errno), RESCAN_BLIND / 1000);
@@ -345,6 +345,9 @@ spool_watch_look(struct spool *s, struct spool_look *look)
 		closedir(s->scan);
 		s->scan = NULL;
 	}
+	/* Nothing can be claimed into a queue/ that somebody removed. */
+	if (s->is_new || spool_is_changed(s))
+		s->rescan_at = clock_mono();
 	if (s->scan == NULL && (look->rescan || clock_mono() >= s->rescan_at))
 		start_scan(s);
 	check_waiting(s, look);

@@ -1,0 +1,112 @@
+/*
+ * What people do to the spool by hand, and disks that fail: unlinkat, fsync and syncfs are this
+ * file's, and fail when they are told to.
+ */
+#include "outqueue_fixture.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdatomic.h>
+#include <time.h>
+
+static atomic_bool flush_fails, unlink_fails;
+
+static bool
+refused(const atomic_bool *when)
+{
+	if (!atomic_load(when))
+		return false;
+	errno = EIO;
+	return true;
+}
+
+int
+fsync(int fd)
+{
+	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+
+	return refused(&flush_fails) ? -1 : real(fd);
+}
+
+int
+syncfs(int fd)
+{
+	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "syncfs");
+
+	return refused(&flush_fails) ? -1 : real(fd);
+}
+
+int
+unlinkat(int dir, const char *name, int flags)
+{
+	int (*real)(int, const char *, int) =
+	    (int (*)(int, const char *, int))dlsym(RTLD_NEXT, "unlinkat");
+
+	return refused(&unlink_fails) ? -1 : real(dir, name, flags);
+}
+
+static void
+remove_directory(struct fixture *f, const char *name)
+{
+	char path[400];
+
+	path_of(f, path, name);
+	assert_int_equal(nftw(path, remove_cb, 16, FTW_DEPTH | FTW_PHYS), 0);
+}
+
+static void
+removed_queue_is_made_again(void **state)
+{
+	struct fixture *f = *state;
+
+	drop(f, "one", MESSAGE);
+	EVENTUALLY(f, f->queued == 1);
+	remove_directory(f, "spool/queue");
+	drop(f, "two", MESSAGE);
+	EVENTUALLY(f, f->queued == 2);
+	assert_int_equal(count_files(f, "spool/queue", NULL), 1);
+	assert_int_equal(count_files(f, "spool", NULL), 0);
+}
+
+/* Its only recipient, or its last one, is refused. */
+static void
+fail_one(struct fixture *f, struct outmessage **m)
+{
+	struct outqueue_decision d = {.next_attempt = 0};
+	size_t failed = f->failed;
+
+	(*m)->recipients[(*m)->recipient_count - 1].state = OUTQUEUE_FAILED;
+	for (size_t i = 0; i + 1 < (*m)->recipient_count; i++)
+		(*m)->recipients[i].state = OUTQUEUE_SENT;
+	decide(f, &d, m);
+	EVENTUALLY(f, f->failed == failed + 1);
+}
+
+static void
+removed_failed_is_made_again(void **state)
+{
+	struct fixture *f = *state;
+	struct lent l;
+
+	drop(f, "letter", MESSAGE);
+	EVENTUALLY(f, f->queued == 1);
+	l = due(f, clock_wall(), false, 1);
+	remove_directory(f, "spool/failed");
+	fail_one(f, &l.messages[0]);
+	assert_true(exists(f, "spool/failed/letter"));
+	assert_true(exists(f, "spool/failed/letter.reason"));
+	assert_int_equal(count_files(f, "spool/queue", NULL), 0);
+}
+
+#define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(removed_queue_is_made_again),
+	    TEST(removed_failed_is_made_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
