@@ -396,6 +396,23 @@ outledger_forget(struct state *state, int64_t row, struct outtally *tally, struc
 	return outledger_count(state, row, -1, tally, why) && delete_row(state, row, why);
 }
 
+/* Others that had this name in failed/ had their files taken away, or the name would be taken. */
+static bool
+forget_namesakes(
+    struct state *state, const char *failed_name, struct outtally *tally, struct verdict *why)
+{
+	struct outledger_row row = {.row = 0};
+	bool ok = true;
+
+	do {
+		outledger_row_clear(&row);
+		ok = outledger_find_failed(state, failed_name, &row, why) &&
+		     (row.row == 0 || outledger_forget(state, row.row, tally, why));
+	} while (ok && row.row != 0);
+	outledger_row_clear(&row);
+	return ok;
+}
+
 bool
 outledger_end(
     struct state *state, const struct spool_end *end, struct outtally *tally, struct verdict *why)
@@ -410,7 +427,8 @@ outledger_end(
 	else if (end->kind == SPOOL_END_KEEP)
 		ok = set_revealed(state, row.row, why);
 	else if (end->kind == SPOOL_END_FAIL && end->failed_name[0] != '\0')
-		ok = outledger_count(state, row.row, -1, tally, why) &&
+		ok = forget_namesakes(state, end->failed_name, tally, why) &&
+		     outledger_count(state, row.row, -1, tally, why) &&
 		     set_failed(state, row.row, end->failed_name, why) &&
 		     outledger_count(state, row.row, 1, tally, why);
 	else

@@ -98,6 +98,42 @@ removed_failed_is_made_again(void **state)
 	assert_int_equal(count_files(f, "spool/queue", NULL), 0);
 }
 
+static void
+remove_file(struct fixture *f, const char *name)
+{
+	char path[400];
+
+	path_of(f, path, name);
+	assert_int_equal(unlink(path), 0);
+}
+
+/* The row of a failed message whose file is gone has no claim to the next one of its name. */
+static void
+retry_is_of_the_message_that_is_there(void **state)
+{
+	struct fixture *f = *state;
+	struct lent l;
+
+	drop(f, "letter", "From: me@example.org\nTo: first@example.net\n\ntext\n");
+	EVENTUALLY(f, f->queued == 1);
+	drop(f, "letter", "From: me@example.org\nTo: second@example.net\n\ntext\n");
+	EVENTUALLY(f, f->queued == 2);
+	l = due(f, clock_wall(), false, 2);
+	assert_int_equal(l.count, 2);
+	assert_string_equal(l.messages[1]->recipients[0].address, "second@example.net");
+	fail_one(f, &l.messages[1]);
+	remove_file(f, "spool/failed/letter");
+	remove_file(f, "spool/failed/letter.reason");
+	fail_one(f, &l.messages[0]);
+	assert_true(exists(f, "spool/failed/letter"));
+	assert_int_equal(totals(f).failed, 1);
+	assert_int_equal(ask(f, outqueue_retry, "letter").kind, FAIL_NONE);
+	l = due(f, clock_wall(), false, 2);
+	assert_int_equal(l.count, 1);
+	assert_string_equal(l.messages[0]->recipients[0].address, "first@example.net");
+	outqueue_return(f->queue, &l.messages[0]);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 int
@@ -106,6 +142,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(removed_queue_is_made_again),
 	    TEST(removed_failed_is_made_again),
+	    TEST(retry_is_of_the_message_that_is_there),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
