@@ -73,8 +73,12 @@ reveal(struct spool *s, const struct spool_end *end, struct verdict *why)
 	char file[SPOOL_FILE_SIZE], hidden[SPOOL_FILE_SIZE + 1];
 	int error;
 
-	if (!remove_original(s, &end->source, why))
+	if (!remove_original(s, &end->source, why)) {
+		/* Claimed by an earlier run, it must not be claimed again. */
+		if (!spool_copied_has(s, &end->source))
+			spool_copied_add(s, &end->source);
 		return false;
+	}
 	snprintf(hidden, sizeof hidden, ".%s", spool_file(file, end->id, end->name));
 	step("reveal-rename");
 	error = spool_move(s->queue, hidden, s->queue, file);

@@ -134,6 +134,46 @@ retry_is_of_the_message_that_is_there(void **state)
 	outqueue_return(f->queue, &l.messages[0]);
 }
 
+static void
+on_drained(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static void
+drain(struct fixture *f)
+{
+	bool drained = false;
+
+	outqueue_drain(f->queue, on_drained, &drained);
+	EVENTUALLY(f, drained);
+}
+
+/* Its copy has a row, also when that is all that a new start knows. */
+static void
+original_that_stays_is_not_claimed_again(void **state)
+{
+	struct fixture *f = *state;
+	char from[400], to[400];
+
+	atomic_store(&unlink_fails, true);
+	write_text(f, "elsewhere", MESSAGE);
+	path_of(f, from, "elsewhere");
+	path_of(f, to, "spool/linked");
+	assert_int_equal(link(from, to), 0);
+	EVENTUALLY(f, f->claimed == 1 && totals(f).messages == 1);
+	fixture_restart(f);
+	drain(f);
+	atomic_store(&unlink_fails, false);
+	assert_int_equal(f->claimed, 0);
+	assert_int_equal(totals(f).messages, 1);
+	fixture_restart(f);
+	EVENTUALLY(f, f->queued == 1);
+	drain(f);
+	assert_int_equal(f->claimed, 0);
+	assert_false(exists(f, "spool/linked"));
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 int
@@ -143,6 +183,7 @@ main(void)
 	    TEST(removed_queue_is_made_again),
 	    TEST(removed_failed_is_made_again),
 	    TEST(retry_is_of_the_message_that_is_there),
+	    TEST(original_that_stays_is_not_claimed_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
