@@ -15,9 +15,9 @@
 #include <unistd.h>
 
 /*
- * People move files of queue/ and failed/ about.  A message of the queue whose file is gone is not
- * sent any more, and so counts for nothing; what is known of its recipients is kept, in case the
- * file comes back (a file system that was not mounted).  A failed one is forgotten.
+ * People move files of queue/ and failed/ about.  A message whose file is gone is not sent any
+ * more, and so counts for nothing; what is known of its recipients is kept, in case the file comes
+ * back (a file system that was not mounted).
  */
 enum { CHECK_SECONDS = 3600, PAGE = 1000 };
 #define FORGET_MS ((int64_t)30 * 86400 * 1000)
@@ -95,8 +95,6 @@ change_row(struct state *state, const struct outledger_check *c, int64_t row,
 {
 	int64_t now = clock_wall();
 
-	if (c->state == OUTLEDGER_FAILED)
-		return c->is_there || outledger_forget(state, row, tally, why);
 	if (c->is_there)
 		return c->missing == 0 || outledger_set_missing(state, row, 0, tally, why);
 	if (c->missing == 0)

@@ -174,6 +174,43 @@ original_that_stays_is_not_claimed_again(void **state)
 	assert_false(exists(f, "spool/linked"));
 }
 
+/* As with a spool that was not mounted when the daemon began. */
+static void
+failed_put_back_is_retried_for_those_who_failed(void **state)
+{
+	struct fixture *f = *state;
+	char there[400], away[400];
+	struct verdict why;
+	struct lent l;
+
+	drop(f, "letter", MESSAGE);
+	EVENTUALLY(f, f->queued == 1);
+	l = due(f, clock_wall(), false, 1);
+	fail_one(f, &l.messages[0]);
+	path_of(f, there, "spool");
+	path_of(f, away, "elsewhere");
+	fixture_stop(f);
+	assert_int_equal(rename(there, away), 0);
+	fixture_start(f);
+	EVENTUALLY(f, totals(f).failed == 1);
+	EVENTUALLY(f, totals(f).failed == 0);
+	fixture_stop(f);
+	remove_directory(f, "spool");
+	assert_int_equal(rename(away, there), 0);
+	fixture_start(f);
+	EVENTUALLY(f, totals(f).failed == 1);
+	while ((why = ask(f, outqueue_retry, "letter")).code == EBUSY)
+		continue;
+	assert_int_equal(why.kind, FAIL_NONE);
+	l = due(f, clock_wall(), false, 1);
+	assert_int_equal(l.count, 1);
+	assert_int_equal(l.messages[0]->recipients[0].state, OUTQUEUE_SENT);
+	assert_int_equal(l.messages[0]->recipients[1].state, OUTQUEUE_PENDING);
+	outqueue_return(f->queue, &l.messages[0]);
+	assert_int_equal(totals(f).failed, 0);
+	assert_int_equal(totals(f).messages, 1);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 int
@@ -184,6 +221,7 @@ main(void)
 	    TEST(removed_failed_is_made_again),
 	    TEST(retry_is_of_the_message_that_is_there),
 	    TEST(original_that_stays_is_not_claimed_again),
+	    TEST(failed_put_back_is_retried_for_those_who_failed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
