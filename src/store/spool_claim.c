@@ -269,13 +269,15 @@ copy_to_queue(struct look *l, struct spool_claim *c)
 	return 0;
 }
 
+/* With its name taken meanwhile, as ID.NAME: in queue/ nothing would look at it. */
 static void
 move_back(struct spool *s, const struct spool_claim *c, const char *name)
 {
 	char file[SPOOL_FILE_SIZE];
 
 	step("claim-undo");
-	spool_move(s->queue, spool_file(file, c->id, c->name), s->dir, name);
+	if (spool_move(s->queue, spool_file(file, c->id, c->name), s->dir, name) == EEXIST)
+		spool_move(s->queue, file, s->dir, file);
 }
 
 void

@@ -279,6 +279,30 @@ undone_claims_are_back(void **state)
 	}
 }
 
+/* Nothing looks at a file without a row in queue/ until the next start. */
+static void
+undone_claims_do_not_stay_when_their_names_are_taken(void **state)
+{
+	struct spool_claim *c;
+	char file[SPOOL_FILE_SIZE];
+
+	(void)state;
+	write_text("m", MESSAGE);
+	look(true);
+	take_one(file, &c);
+	TAILQ_REMOVE(&looked.claims, c, link);
+	write_text("m", "From: a@example.org\nTo: c@example.net\n\nother\n");
+	spool_claim_undo(spool, &c);
+	assert_false(exists(spool->queue, file));
+	looked = (struct spool_look){.room = 100, .impatient = true, .rescan = true};
+	spool_watch_look(spool, &looked);
+	assert_int_equal(looked.count, 2);
+	while ((c = TAILQ_FIRST(&looked.claims)) != NULL) {
+		TAILQ_REMOVE(&looked.claims, c, link);
+		spool_claim_free(&c);
+	}
+}
+
 /* More than may wait at a time, and more than fit into one turn. */
 static void
 crowd_is_taken_in_turns(void **state)
@@ -526,6 +550,7 @@ main(void)
 	    TEST(linked_file_is_copied_once),
 	    TEST(replaced_original_is_another_message),
 	    TEST(undone_claims_are_back),
+	    TEST(undone_claims_do_not_stay_when_their_names_are_taken),
 	    TEST(crowd_is_taken_in_turns),
 	    TEST(room_is_respected),
 	    TEST(files_that_are_no_messages_say_why),
