@@ -205,6 +205,7 @@ static void
 on_found(struct job *job)
 {
 	struct retry *r = OUTQUEUE_CONTAINER(job, struct retry, state_job.job);
+	char cut[SPOOL_NAME_SIZE];
 
 	if (r->queue->closed || r->state_job.why.kind != FAIL_NONE) {
 		if (!r->queue->closed)
@@ -214,7 +215,7 @@ on_found(struct job *job)
 	}
 	if (r->row.row != 0)
 		memcpy(r->id, r->row.id, sizeof r->id);
-	r->base = xstrdup(r->row.row != 0 ? r->row.name : r->name);
+	r->base = xstrdup(spool_cut_name(cut, r->row.row != 0 ? r->row.name : r->name));
 	outqueue_submit_spool(r->queue, &r->file_job, run_take_back, on_taken_back);
 }
 

@@ -211,6 +211,22 @@ failed_put_back_is_retried_for_those_who_failed(void **state)
 	assert_int_equal(totals(f).messages, 1);
 }
 
+/* NAME.ID is longer than what a name is cut to, here inside a character. */
+static void
+long_name_is_claimed_anew_by_retry(void **state)
+{
+	struct fixture *f = *state;
+	char name[300] = "a", full[320];
+
+	while (strlen(name) < 220)
+		strcat(name, "\xc3\xa9");
+	snprintf(full, sizeof full, "spool/failed/%s", name);
+	write_text(f, full, MESSAGE);
+	drain(f);
+	assert_int_equal(ask(f, outqueue_retry, name).kind, FAIL_NONE);
+	assert_int_equal(f->claimed, 1);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 int
@@ -222,6 +238,7 @@ main(void)
 	    TEST(retry_is_of_the_message_that_is_there),
 	    TEST(original_that_stays_is_not_claimed_again),
 	    TEST(failed_put_back_is_retried_for_those_who_failed),
+	    TEST(long_name_is_claimed_anew_by_retry),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
