@@ -170,8 +170,9 @@ run_take_back(struct job *job)
 	struct spool *spool = r->queue->spool;
 
 	if (spool_reopen_changed(spool, &r->why) &&
-	    spool_end_take_back(spool, r->name, r->id, r->base, &r->why))
-		spool_flush(spool, &r->why);
+	    spool_end_take_back(spool, r->name, r->id, r->base, &r->why) &&
+	    !spool_flush(spool, &r->why))
+		spool_end_undo_take_back(spool, r->name, r->id, r->base);
 }
 
 static bool

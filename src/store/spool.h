@@ -255,4 +255,8 @@ bool spool_end_run(struct spool *spool, struct spool_end *end, struct verdict *w
 bool spool_end_take_back(struct spool *spool, const char *name, char id[OUTID_SIZE],
     const char *base, struct verdict *why);
 
+/* After a flush that failed: back to where it was, without its reason. */
+void spool_end_undo_take_back(
+    struct spool *spool, const char *name, const char *id, const char *base);
+
 #endif

@@ -235,3 +235,12 @@ spool_end_take_back(
 	error = spool_move(s->failed, name, s->queue, file);
 	return error == 0 || spool_fault(s, why, error, "move back to queue/", "failed", name);
 }
+
+void
+spool_end_undo_take_back(struct spool *s, const char *name, const char *id, const char *base)
+{
+	char file[SPOOL_FILE_SIZE], cut[SPOOL_NAME_SIZE];
+
+	step("retry-undo");
+	spool_move(s->queue, spool_file(file, id, spool_cut_name(cut, base)), s->failed, name);
+}

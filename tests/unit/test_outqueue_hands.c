@@ -227,6 +227,27 @@ long_name_is_claimed_anew_by_retry(void **state)
 	assert_int_equal(f->claimed, 1);
 }
 
+static void
+retry_that_the_disk_refuses_can_be_asked_again(void **state)
+{
+	struct fixture *f = *state;
+	struct lent l;
+
+	drop(f, "letter", MESSAGE);
+	EVENTUALLY(f, f->queued == 1);
+	l = due(f, clock_wall(), false, 1);
+	fail_one(f, &l.messages[0]);
+	write_text(f, "spool/failed/unknown", MESSAGE);
+	atomic_store(&flush_fails, true);
+	assert_int_equal(ask(f, outqueue_retry, "letter").code, EIO);
+	assert_int_equal(ask(f, outqueue_retry, "unknown").code, EIO);
+	atomic_store(&flush_fails, false);
+	assert_int_equal(ask(f, outqueue_retry, "letter").kind, FAIL_NONE);
+	assert_int_equal(f->queued, 2);
+	assert_int_equal(ask(f, outqueue_retry, "unknown").kind, FAIL_NONE);
+	EVENTUALLY(f, f->queued == 3);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 int
@@ -239,6 +260,7 @@ main(void)
 	    TEST(original_that_stays_is_not_claimed_again),
 	    TEST(failed_put_back_is_retried_for_those_who_failed),
 	    TEST(long_name_is_claimed_anew_by_retry),
+	    TEST(retry_that_the_disk_refuses_can_be_asked_again),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
