@@ -25,7 +25,9 @@ idle_cb(evutil_socket_t fd, short what, void *arg)
 	if (done == NULL || !is_idle(q))
 		return;
 	q->idle = NULL;
-	done(q->claims_stuck == 0 && q->stuck == 0 && !outerrand_is_troubled(q), q->idle_arg);
+	done(q->claims_stuck == 0 && q->stuck == 0 && !outerrand_is_troubled(q) &&
+		 !outwatch_is_troubled(q),
+	    q->idle_arg);
 }
 
 void

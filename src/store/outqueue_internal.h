@@ -107,6 +107,9 @@ void outwatch_close(struct outqueue *queue);
 /* There is room for claims again, or the start is over. */
 void outwatch_wake(struct outqueue *queue);
 
+/* The last outqueue_drain() left something, for a fault's sake. */
+bool outwatch_is_troubled(const struct outqueue *queue);
+
 /* -- outclaim.c: messages in hand ----------------------------------------------------- */
 
 /* Asks the owner what is to become of it.  Takes the claim. */

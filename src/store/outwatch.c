@@ -25,6 +25,7 @@ struct outwatch {
 
 	bool draining, rescan,
 	    read_over; /* outqueue_drain(), and its reading has come to its end */
+	bool troubled; /* it left something, for a fault's sake */
 	void (*drained)(void *arg);
 	void *drained_arg;
 };
@@ -79,14 +80,21 @@ outwatch_close(struct outqueue *q)
 	q->watch = NULL;
 }
 
+/* With as many as may be in hand, and none of them to be recorded now, nothing more is claimed. */
+static bool
+is_read(const struct outqueue *q)
+{
+	return q->claims_stuck >= OUTQUEUE_CLAIMS_MAX || (q->watch->read_over && !q->watch->wanted);
+}
+
 /* The rest is in the owner's hands, or on its way to the disk. */
 static void
 end_drain(struct outqueue *q)
 {
 	struct outwatch *w = q->watch;
 
-	if (!w->draining || !w->read_over || w->looking || w->wanted ||
-	    q->claim_count > q->claims_stuck || !outend_is_idle(q))
+	if (!w->draining || !is_read(q) || w->looking || q->claim_count > q->claims_stuck ||
+	    !outend_is_idle(q))
 		return;
 	w->draining = false;
 	w->drained(w->drained_arg);
@@ -127,6 +135,7 @@ on_looked(struct job *job)
 	if (q->closed) {
 		watch_free(w);
 	} else {
+		w->troubled = w->troubled || (w->draining && w->look.is_troubled);
 		w->read_over = w->read_over || (w->draining && w->look.is_over);
 		wait_for_more(w);
 		end_drain(q);
@@ -175,6 +184,12 @@ outwatch_wake(struct outqueue *q)
 	end_drain(q);
 }
 
+bool
+outwatch_is_troubled(const struct outqueue *q)
+{
+	return q->watch->troubled;
+}
+
 void
 outqueue_drain(struct outqueue *q, void (*done)(void *arg), void *arg)
 {
@@ -183,6 +198,7 @@ outqueue_drain(struct outqueue *q, void (*done)(void *arg), void *arg)
 	w->draining = true;
 	w->rescan = true;
 	w->read_over = false;
+	w->troubled = false;
 	w->drained = done;
 	w->drained_arg = arg;
 	look(q);

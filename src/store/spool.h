@@ -42,7 +42,8 @@ struct spool {
 	int dir, queue, failed;
 	bool has_syncfs; /* one call flushes everything */
 	bool is_network;
-	bool is_new; /* opened, but not watched yet */
+	bool is_new;      /* opened, but not watched yet */
+	bool is_troubled; /* this look left something, for a fault's sake */
 
 	/* What was written and is not flushed yet. */
 	int kept[SPOOL_KEPT_MAX];
@@ -212,6 +213,7 @@ struct spool_look {
 	size_t recipients; /* of all of them: that is where the memory goes */
 	bool more;         /* there is more to do at once */
 	bool is_over;      /* the reading of the directory has come to its end */
+	bool is_troubled;  /* something stays for a fault's sake */
 	int64_t due;       /* mono ms: when to look again */
 };
 void spool_watch_open(struct spool *spool);

@@ -78,6 +78,7 @@ complain(struct look *l, int error, const char *what)
 {
 	struct verdict why = VERDICT_OK;
 
+	l->spool->is_troubled = true;
 	if (is_first_word(l)) {
 		spool_fault(l->spool, &why, error, what, "", l->name);
 		log_warning("spool: %s", why.text);
@@ -323,6 +324,7 @@ take_unreadable(struct look *l, struct spool_claim **claim)
 		spool_claim_free(&c);
 		return SPOOL_IGNORED;
 	}
+	l->spool->is_troubled = true;
 	if (is_first_word(l))
 		log_warning("spool: %s: %s", c->name, c->why.text);
 	spool_claim_free(&c);

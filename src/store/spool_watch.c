@@ -243,6 +243,7 @@ start_scan(struct spool *s)
 	}
 	if (s->scan != NULL)
 		return;
+	s->is_troubled = true;
 	if (spool_note_once(s, 0, why.code))
 		log_error("spool: %s", why.text);
 	rescan_in(s, RESCAN_TROUBLE);
@@ -312,6 +313,7 @@ flush_claims(struct spool *s, struct spool_look *look)
 
 	if (look->count == 0 || spool_flush(s, &why))
 		return;
+	s->is_troubled = true;
 	log_error("spool: %s; what was claimed is put back", why.text);
 	while ((claim = TAILQ_FIRST(&look->claims)) != NULL) {
 		TAILQ_REMOVE(&look->claims, claim, link);
@@ -340,6 +342,7 @@ spool_watch_look(struct spool *s, struct spool_look *look)
 	TAILQ_INIT(&look->claims);
 	look->count = look->recipients = 0;
 	look->is_over = false;
+	s->is_troubled = false;
 	look->more = read_events(s);
 	if (look->rescan && s->scan != NULL) {
 		closedir(s->scan);
@@ -356,5 +359,6 @@ spool_watch_look(struct spool *s, struct spool_look *look)
 	else if (look->rescan)
 		look->is_over = true; /* it cannot be read */
 	flush_claims(s, look);
+	look->is_troubled = s->is_troubled;
 	look->due = next_due(s);
 }

@@ -1,6 +1,6 @@
 /*
- * What people do to the spool by hand, and disks that fail: unlinkat, fsync and syncfs are this
- * file's, and fail when they are told to.
+ * What people do to the spool by hand, and disks that fail: unlinkat, fsync, fdatasync and syncfs
+ * are this file's, and fail when they are told to.
  */
 #include "outqueue_fixture.h"
 
@@ -9,7 +9,7 @@
 #include <stdatomic.h>
 #include <time.h>
 
-static atomic_bool flush_fails, unlink_fails;
+static atomic_bool flush_fails, record_fails, unlink_fails;
 
 static bool
 refused(const atomic_bool *when)
@@ -26,6 +26,15 @@ fsync(int fd)
 	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
 
 	return refused(&flush_fails) ? -1 : real(fd);
+}
+
+/* SQLite's. */
+int
+fdatasync(int fd)
+{
+	int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fdatasync");
+
+	return refused(&record_fails) ? -1 : real(fd);
 }
 
 int
@@ -248,6 +257,53 @@ retry_that_the_disk_refuses_can_be_asked_again(void **state)
 	EVENTUALLY(f, f->queued == 3);
 }
 
+static bool
+is_left_clean(struct fixture *f)
+{
+	struct idle idle = {.arrived = false};
+
+	outqueue_when_idle(f->queue, on_idle, &idle);
+	EVENTUALLY(f, idle.arrived);
+	return idle.clean;
+}
+
+/* The spool's disk. */
+static void
+drain_tells_what_could_not_be_claimed(void **state)
+{
+	struct fixture *f = *state;
+
+	drain(f);
+	assert_true(is_left_clean(f));
+	atomic_store(&flush_fails, true);
+	write_text(f, "spool/m", MESSAGE);
+	drain(f);
+	atomic_store(&flush_fails, false);
+	assert_int_equal(f->claimed, 0);
+	assert_false(is_left_clean(f));
+	drain(f);
+	assert_int_equal(f->claimed, 1);
+	assert_true(is_left_clean(f));
+}
+
+/* The state's disk, and more than are taken in hand at a time. */
+static void
+drain_ends_when_nothing_can_be_recorded(void **state)
+{
+	struct fixture *f = *state;
+	char name[64];
+
+	drain(f);
+	atomic_store(&record_fails, true);
+	for (int i = 0; i < 1100; i++) {
+		snprintf(name, sizeof name, "spool/m%d", i);
+		write_text(f, name, MESSAGE);
+	}
+	drain(f);
+	assert_false(is_left_clean(f));
+	atomic_store(&record_fails, false);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
 
 int
@@ -261,6 +317,8 @@ main(void)
 	    TEST(failed_put_back_is_retried_for_those_who_failed),
 	    TEST(long_name_is_claimed_anew_by_retry),
 	    TEST(retry_that_the_disk_refuses_can_be_asked_again),
+	    TEST(drain_tells_what_could_not_be_claimed),
+	    TEST(drain_ends_when_nothing_can_be_recorded),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
