@@ -135,8 +135,8 @@ on_looked(struct job *job)
 	if (q->closed) {
 		watch_free(w);
 	} else {
-		w->troubled = w->troubled || (w->draining && w->look.is_troubled);
-		w->read_over = w->read_over || (w->draining && w->look.is_over);
+		w->troubled = w->troubled || (w->look.impatient && w->look.is_troubled);
+		w->read_over = w->read_over || (w->look.impatient && w->look.is_over);
 		wait_for_more(w);
 		end_drain(q);
 	}

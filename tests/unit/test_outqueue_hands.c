@@ -267,6 +267,21 @@ is_left_clean(struct fixture *f)
 	return idle.clean;
 }
 
+/* A reading that was under way when it began was not for it. */
+static void
+drain_takes_what_came_during_a_look(void **state)
+{
+	struct fixture *f = *state;
+
+	drain(f);
+	remove_directory(f, "spool/queue"); /* makes the next look read it all */
+	write_text(f, "spool/.hidden", "");
+	event_base_loop(f->base, EVLOOP_ONCE);
+	write_text(f, "spool/m", MESSAGE);
+	drain(f);
+	assert_int_equal(f->claimed, 1);
+}
+
 /* The spool's disk. */
 static void
 drain_tells_what_could_not_be_claimed(void **state)
@@ -317,6 +332,7 @@ main(void)
 	    TEST(failed_put_back_is_retried_for_those_who_failed),
 	    TEST(long_name_is_claimed_anew_by_retry),
 	    TEST(retry_that_the_disk_refuses_can_be_asked_again),
+	    TEST(drain_takes_what_came_during_a_look),
 	    TEST(drain_tells_what_could_not_be_claimed),
 	    TEST(drain_ends_when_nothing_can_be_recorded),
 	};
