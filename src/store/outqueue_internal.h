@@ -53,6 +53,7 @@ struct outqueue {
 
 	struct outwatch *watch;    /* outwatch.c */
 	struct outstart *start;    /* outstart.c; NULL when it is over */
+	bool start_stuck;          /* and it waits for the disk to be mended */
 	struct event *check_event; /* outcheck.c */
 	bool checking;
 	void *claims;        /* outclaim.c, by ID */

@@ -95,8 +95,10 @@ clear_page(struct outstart *s)
 static void
 start_free(struct outstart *s)
 {
-	if (s->queue->start == s)
+	if (s->queue->start == s) {
 		s->queue->start = NULL;
+		s->queue->start_stuck = false;
+	}
 	clear_page(s);
 	if (s->dir != NULL)
 		closedir(s->dir);
@@ -129,7 +131,10 @@ fail(struct outstart *s, const struct verdict *why)
 		closedir(s->dir);
 	s->dir = NULL;
 	s->is_over = false;
+	s->queue->start_stuck = true;
 	outqueue_try_later(s->queue, &s->later, try_again);
+	outwatch_wake(s->queue);
+	outidle_check(s->queue);
 }
 
 /* True when it is over with this job. */

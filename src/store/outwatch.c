@@ -80,11 +80,12 @@ outwatch_close(struct outqueue *q)
 	q->watch = NULL;
 }
 
-/* With as many as may be in hand, and none of them to be recorded now, nothing more is claimed. */
+/* Or nothing more can be claimed now: the start is not over, or as many are in hand as may be. */
 static bool
 is_read(const struct outqueue *q)
 {
-	return q->claims_stuck >= OUTQUEUE_CLAIMS_MAX || (q->watch->read_over && !q->watch->wanted);
+	return q->start_stuck || q->claims_stuck >= OUTQUEUE_CLAIMS_MAX ||
+	       (q->watch->read_over && !q->watch->wanted);
 }
 
 /* The rest is in the owner's hands, or on its way to the disk. */

@@ -301,6 +301,24 @@ drain_tells_what_could_not_be_claimed(void **state)
 	assert_true(is_left_clean(f));
 }
 
+/* What an earlier run left cannot be made durable. */
+static void
+drain_ends_when_the_start_cannot(void **state)
+{
+	struct fixture *f = *state;
+
+	write_text(f, "spool/queue/by hand", MESSAGE);
+	atomic_store(&flush_fails, true);
+	fixture_restart(f);
+	drain(f);
+	assert_false(is_left_clean(f));
+	atomic_store(&flush_fails, false);
+	fixture_restart(f);
+	drain(f);
+	assert_int_equal(f->claimed, 1);
+	assert_true(is_left_clean(f));
+}
+
 /* The state's disk, and more than are taken in hand at a time. */
 static void
 drain_ends_when_nothing_can_be_recorded(void **state)
@@ -334,6 +352,7 @@ main(void)
 	    TEST(retry_that_the_disk_refuses_can_be_asked_again),
 	    TEST(drain_takes_what_came_during_a_look),
 	    TEST(drain_tells_what_could_not_be_claimed),
+	    TEST(drain_ends_when_the_start_cannot),
 	    TEST(drain_ends_when_nothing_can_be_recorded),
 	};
 
