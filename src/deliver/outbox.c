@@ -49,7 +49,9 @@ static void
 on_settled(struct outmessage *message, struct settlement *settlement, const struct verdict *trouble,
     void *arg)
 {
-	outbox_settle(((struct line *)arg)->outbox, message, settlement, trouble);
+	struct line *line = arg;
+
+	outbox_settle(line->outbox, sending_account(line->sending), message, settlement, trouble);
 }
 
 static const struct sending_handler handler = {.take = on_take, .settled = on_settled};

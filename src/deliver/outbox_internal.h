@@ -95,9 +95,12 @@ void outbox_return_ready(struct outbox *o);
 /* The senders of what waits with the account are told, those who are owed it. */
 void outbox_tell_overdue(struct outbox *o);
 
-/* A message comes back from a session: struct sending_handler's settled(). */
-void outbox_settle(struct outbox *o, struct outmessage *message, struct settlement *settlement,
-    const struct verdict *trouble);
+/*
+ * A message comes back from a session: struct sending_handler's settled().  The account is that of
+ * the session's configuration; the present one may have no smtp any more.
+ */
+void outbox_settle(struct outbox *o, const struct account_config *account,
+    struct outmessage *message, struct settlement *settlement, const struct verdict *trouble);
 
 /* outbox_record.c */
 

@@ -55,13 +55,13 @@ count(struct outbox *o, const struct settlement *s)
  * it was.  True when it was recorded.
  */
 static bool
-finish(struct outbox *o, struct outmessage *message, struct settlement *settlement,
-    const struct verdict *trouble)
+finish(struct outbox *o, const struct account_config *account, struct outmessage *message,
+    struct settlement *settlement, const struct verdict *trouble)
 {
 	uint8_t unique[DSN_UNIQUE_SIZE] = {0};
 	const struct settle_context context = {
 	    .retry = &o->config->retry,
-	    .account = o->account,
+	    .account = account,
 	    .trouble = trouble,
 	    .now = clock_wall(),
 	    .random = outbox_random(),
@@ -85,10 +85,10 @@ finish(struct outbox *o, struct outmessage *message, struct settlement *settleme
 }
 
 void
-outbox_settle(struct outbox *o, struct outmessage *message, struct settlement *settlement,
-    const struct verdict *trouble)
+outbox_settle(struct outbox *o, const struct account_config *account, struct outmessage *message,
+    struct settlement *settlement, const struct verdict *trouble)
 {
-	finish(o, message, settlement, trouble);
+	finish(o, account, message, settlement, trouble);
 }
 
 /* The account's trouble; NULL: none. */
@@ -98,14 +98,18 @@ trouble_of(const struct outbox *o)
 	return o->trouble.kind != FAIL_NONE ? &o->trouble : NULL;
 }
 
-/* It was lent and not tried.  True when its sender is told so. */
+/* It was lent and not tried.  True when its sender is told so; without smtp nobody is. */
 static bool
 give_back(struct outbox *o, struct outmessage *message, const struct verdict *trouble)
 {
 	struct settlement settlement;
 
+	if (o->account->smtp == NULL) {
+		outqueue_return(queue_of(o), &message);
+		return false;
+	}
 	settle_begin(&settlement, message);
-	return finish(o, message, &settlement, trouble);
+	return finish(o, o->account, message, &settlement, trouble);
 }
 
 void

@@ -187,7 +187,7 @@ note_failure(struct outbox *o, const struct sending_result *result)
 	o->trouble = result->why;
 	o->wait_until =
 	    clock_mono() + retry_delay(&o->config->retry, r->failures, outbox_random());
-	if (result->why.kind != FAIL_AUTH)
+	if (result->why.kind != FAIL_AUTH || o->account->smtp == NULL)
 		return;
 	r->auth_failures++;
 	o->refused_generation = vault_generation(o->settings.deliverer->vault, secret_of(o));

@@ -502,6 +502,12 @@ sending_awaits_fate(const struct sending *s)
 	return s->session != NULL && !s->session_closed && smtp_session_awaits_fate(s->session);
 }
 
+const struct account_config *
+sending_account(const struct sending *s)
+{
+	return s->settings.account;
+}
+
 const char *
 sending_state(const struct sending *s)
 {

@@ -74,6 +74,9 @@ void sending_free(struct sending **sending);
 /* A final dot waits for its reply. */
 bool sending_awaits_fate(const struct sending *sending);
 
+/* Of the configuration that it began with; borrowed for the sending's life. */
+const struct account_config *sending_account(const struct sending *sending);
+
 const char *sending_state(const struct sending *sending);
 const char *sending_id(const struct sending *sending);
 int64_t sending_since(const struct sending *sending);

@@ -1,0 +1,46 @@
+"""The sending side while its configuration changes, and what a person asks for meanwhile."""
+
+import threading
+
+import faults
+import pytest
+from support.spool import accepted, drop_letters, smtp_account
+from support.waiting import wait_for
+
+LONG = {"first": "1h", "max": "1h"}
+
+
+def without_smtp(account):
+    return {key: item for key, item in account.items() if key != "smtp"}
+
+
+@pytest.mark.parametrize("reply", ["250 2.0.0 taken", "450 4.3.0 later", "550 5.7.1 never"])
+def test_smtp_is_taken_away_while_mail_is_on_its_way(daemon, relay, spool, reply):
+    """The session ends with the settings that it began with, and its mail's fate is recorded."""
+    asked, answered = threading.Event(), threading.Event()
+
+    def hold(session, argument):
+        asked.set()
+        faults.hold(answered)(session, argument)
+        session.say(reply)
+        return True
+
+    relay.on("DOT", hold, times=1)
+    account = smtp_account(daemon, relay)
+    daemon.configure(account, retry=LONG)
+    drop_letters(spool, 6)
+    daemon.start()
+    assert asked.wait(30)
+    daemon.configure(without_smtp(account), retry=LONG)
+    daemon.ctl("reload")
+    (session,) = daemon.ctl("sessions")["sessions"]
+    assert session["state"] == "sending"
+    answered.set()
+    spool.wait_status(lambda s: s["state"] == "disabled", "disabled")
+    wait_for(lambda: not daemon.ctl("sessions")["sessions"], "the session is over")
+    left = 6 - len(accepted(relay)) - len(spool.failed())
+    wait_for(lambda: len(spool.files("queue")) == left, lambda: spool.listing())
+
+    daemon.configure(account, retry=LONG)
+    daemon.ctl("reload")
+    relay.wait_accepted(5)
