@@ -58,10 +58,12 @@ static bool
 finish(struct outbox *o, const struct account_config *account, struct outmessage *message,
     struct settlement *settlement, const struct verdict *trouble)
 {
+	const struct local_config *local = o->config->local;
 	uint8_t unique[DSN_UNIQUE_SIZE] = {0};
 	const struct settle_context context = {
 	    .retry = &o->config->retry,
 	    .account = account,
+	    .local_domain = local != NULL ? local->domain : NULL,
 	    .trouble = trouble,
 	    .now = clock_wall(),
 	    .random = outbox_random(),

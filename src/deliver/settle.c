@@ -367,8 +367,14 @@ fill_decision(struct settlement *s, const struct settle_context *c)
 	d->held = s->is_held;
 	d->last_error = s->last_error;
 	d->reason = s->reason.len > 0 ? str_text(&s->reason) : NULL;
+	d->maildir_mode = c->account->maildir_mode;
 	d->sent_maildir =
 	    s->is_first_sent && !m->bounce && sent_maildir != NULL ? sent_maildir : "";
+	d->sent_rewrite = (struct outreader_rewrite){
+	    .from = *m->sender != '\0' ? m->sender : NULL,
+	    .header_from = c->account->smtp->header_from,
+	    .local_domain = c->local_domain,
+	};
 }
 
 void

@@ -74,6 +74,7 @@ struct settlement {
 struct settle_context {
 	const struct retry_config *retry;
 	const struct account_config *account; /* with smtp */
+	const char *local_domain;             /* what bare addresses got; NULL: nothing */
 	/*
 	 * Trouble of the account's, before MAIL or instead of an answer to it; NULL or FAIL_NONE:
 	 * none.  It is not held against the message.

@@ -120,6 +120,26 @@ def test_once_leaves_nothing_behind(daemon, relay, spool, account):
     assert sorted(sent.messages()) == sorted(dropped.values())
 
 
+def test_the_copy_is_as_it_went_out(daemon, relay, spool):
+    """header_from, a missing From and the local domain are in the copy too; its mode is the
+    account's."""
+    account = smtp_account(
+        daemon,
+        relay,
+        header_from="robot@example.org",
+        sent_maildir=daemon.path("Mail", "sent"),
+        account_maildir_mode="0640",
+    )
+    daemon.configure(account, local={"domain": "host.example.org"})
+    spool.drop("letter", letter(1, "root"))
+    daemon.once()
+    (transaction,) = relay.accepted
+    assert b"From: robot@example.org\r\nTo: root@host.example.org\r\n" in transaction.octets
+    sent = daemon.maildir("sent")
+    assert [wire(octets) for octets in sent.messages()] == [transaction.octets]
+    sent.check(mode=0o640)
+
+
 # 4yz: later
 
 
