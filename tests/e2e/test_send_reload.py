@@ -4,7 +4,7 @@ import threading
 
 import faults
 import pytest
-from support.spool import accepted, drop_letters, smtp_account
+from support.spool import drop_letters, smtp_account
 from support.waiting import wait_for
 
 LONG = {"first": "1h", "max": "1h"}
@@ -31,6 +31,7 @@ def test_smtp_is_taken_away_while_mail_is_on_its_way(daemon, relay, spool, reply
     drop_letters(spool, 6)
     daemon.start()
     assert asked.wait(30)
+    spool.wait_queue(lambda queue: len(queue) == 6, "all are queued")
     daemon.configure(without_smtp(account), retry=LONG)
     daemon.ctl("reload")
     (session,) = daemon.ctl("sessions")["sessions"]
@@ -38,9 +39,6 @@ def test_smtp_is_taken_away_while_mail_is_on_its_way(daemon, relay, spool, reply
     answered.set()
     spool.wait_status(lambda s: s["state"] == "disabled", "disabled")
     wait_for(lambda: not daemon.ctl("sessions")["sessions"], "the session is over")
-    left = 6 - len(accepted(relay)) - len(spool.failed())
-    wait_for(lambda: len(spool.files("queue")) == left, lambda: spool.listing())
-
     daemon.configure(account, retry=LONG)
     daemon.ctl("reload")
-    relay.wait_accepted(5)
+    relay.wait_accepted(6 if reply.startswith("2") else 5)
