@@ -14,6 +14,9 @@
 /* Messages lent at a time; more are asked for when so few are left. */
 enum { LENT_MOST = 200, LENT_LEAST = 50 };
 
+/* The same for a flush: what it does not reach at once goes on waiting for its own time. */
+enum { FLUSHED_MOST = 10000 };
+
 /* Messages whose senders are told at a time. */
 enum { TOLD_MOST = 50 };
 enum { DAY = 24 * 3600 * 1000 };
@@ -150,7 +153,6 @@ on_due(struct outmessage **messages, size_t count, bool more, int64_t earliest,
 	struct outbox *o = arg;
 
 	o->asking = false;
-	o->forced = false;
 	o->more = more && count > 0;
 	o->earliest = earliest;
 	if (more && count == 0)
@@ -172,12 +174,14 @@ on_due(struct outmessage **messages, size_t count, bool more, int64_t earliest,
 void
 outbox_ask(struct outbox *o)
 {
-	if (o->asking || o->ready_count > LENT_LEAST || !(o->ask_again || o->forced || o->more))
+	bool forced = o->forced;
+	size_t most = forced ? FLUSHED_MOST : LENT_MOST;
+
+	if (o->asking || o->ready_count > LENT_LEAST || !(o->ask_again || forced || o->more))
 		return;
 	o->asking = true;
-	o->ask_again = o->more = false;
-	outqueue_due(queue_of(o), o->name, clock_wall(), o->forced, LENT_MOST - o->ready_count,
-	    on_due, o);
+	o->ask_again = o->more = o->forced = false;
+	outqueue_due(queue_of(o), o->name, clock_wall(), forced, most - o->ready_count, on_due, o);
 }
 
 struct outmessage *

@@ -4,7 +4,7 @@ import threading
 
 import faults
 import pytest
-from support.spool import drop_letters, smtp_account
+from support.spool import accepted, drop_letters, once_each, smtp_account
 from support.waiting import wait_for
 
 LONG = {"first": "1h", "max": "1h"}
@@ -42,3 +42,18 @@ def test_smtp_is_taken_away_while_mail_is_on_its_way(daemon, relay, spool, reply
     daemon.configure(account, retry=LONG)
     daemon.ctl("reload")
     relay.wait_accepted(6 if reply.startswith("2") else 5)
+
+
+def test_flush_reaches_all_that_waits(daemon, relay, spool):
+    """However many wait, and whatever the queue is being asked at that moment."""
+    relay.on("RCPT", faults.answer("450 4.2.0 later"))
+    daemon.configure(smtp_account(daemon, relay, max_messages=1000), retry=LONG)
+    dropped = drop_letters(spool, 450)
+    daemon.start()
+    spool.wait_queue(
+        lambda queue: len(queue) == 450 and all(m["attempts"] == 1 for m in queue), "deferred", 120
+    )
+    relay.behave()
+    daemon.ctl("flush")
+    relay.wait_accepted(450, timeout=120)
+    assert accepted(relay) == once_each(dropped)
