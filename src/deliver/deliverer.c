@@ -554,15 +554,21 @@ deliverer_is_busy(const struct deliverer *d)
 	return any_busy(d);
 }
 
-bool
-deliverer_awaits_fate(const struct deliverer *d)
+static bool
+any_awaits_fate(const struct desk_list *list)
 {
 	const struct desk *desk;
 
-	TAILQ_FOREACH (desk, &d->desks, link)
+	TAILQ_FOREACH (desk, list, link)
 		if (outbox_awaits_fate(desk->outbox))
 			return true;
 	return false;
+}
+
+bool
+deliverer_awaits_fate(const struct deliverer *d)
+{
+	return any_awaits_fate(&d->desks) || any_awaits_fate(&d->retired);
 }
 
 struct outqueue *

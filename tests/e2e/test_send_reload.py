@@ -1,5 +1,6 @@
 """The sending side while its configuration changes, and what a person asks for meanwhile."""
 
+import subprocess
 import threading
 
 import faults
@@ -56,4 +57,29 @@ def test_flush_reaches_all_that_waits(daemon, relay, spool):
     relay.behave()
     daemon.ctl("flush")
     relay.wait_accepted(450, timeout=120)
+    assert accepted(relay) == once_each(dropped)
+
+
+def test_a_stop_waits_for_the_reply_to_an_account_that_is_gone(daemon, relay, spool):
+    """The account was taken out of the configuration while its final dot waited."""
+    asked, answered = threading.Event(), threading.Event()
+
+    def hold(session, argument):
+        asked.set()
+        return faults.hold(answered)(session, argument)
+
+    relay.on("DOT", hold, times=1)
+    account = smtp_account(daemon, relay)
+    daemon.configure(account, shutdown_timeout=1)
+    dropped = drop_letters(spool, 1)
+    daemon.start()
+    assert asked.wait(30)
+    daemon.configure(smtp_account(daemon, relay, "other"), shutdown_timeout=1)
+    daemon.ctl("reload")
+    daemon.process.terminate()
+    with pytest.raises(subprocess.TimeoutExpired):
+        daemon.process.wait(3)
+    answered.set()
+    daemon.stop()
+    assert spool.is_empty()
     assert accepted(relay) == once_each(dropped)
