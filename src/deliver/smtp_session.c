@@ -295,7 +295,10 @@ on_line(struct smtp_session *s, const struct conn_info *info)
 	bool has_nul = memchr(info->data, '\0', info->len) != NULL;
 
 	if (result == SMTP_REPLY_BAD || has_nul || states[s->state].reply == NULL) {
-		smtp_set_state(s, on_garbage(s, info->data, info->len));
+		/* RFC 5321 section 4.1.1.10: nothing depends on how the server takes QUIT. */
+		smtp_set_state(s,
+		    s->state == SMTP_STATE_QUIT ? SMTP_STATE_CLOSED
+						: on_garbage(s, info->data, info->len));
 		return;
 	}
 	if (s->state == SMTP_STATE_EHLO)
