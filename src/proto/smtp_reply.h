@@ -15,7 +15,8 @@
 enum { SMTP_LINE_MAX = 12288 };      /* RFC 4954 section 4, for challenges; else 512 */
 enum { SMTP_REPLY_LINES_MAX = 512 }; /* lines in one reply */
 enum { SMTP_REPLY_OCTETS_MAX = 64 * 1024 };
-enum { SMTP_REPLY_TEXT_MAX = 2048 }; /* of the text that is kept */
+/* Of the text that is kept: a long secret in it is to be recognised, which it is not when cut. */
+enum { SMTP_REPLY_TEXT_MAX = 32 * 1024 };
 
 /* "5.1.1": class 2, 4 or 5, subject and detail 0 to 999.  Class 0: there is none. */
 struct smtp_status {

@@ -1,6 +1,8 @@
 """SMTP servers that refuse, fail, lie or vanish: each recipient has its own fate, nobody gets
 anything twice, and nothing vanishes."""
 
+import base64
+import os
 import re
 import threading
 import time
@@ -385,6 +387,36 @@ def test_login_trouble(daemon, relay, spool, account, fault):
     relay.users["me"] = "secret word"
     daemon.once()
     assert accepted(relay) == once_each(dropped)
+
+
+def test_a_long_secret_that_is_echoed(daemon, relay, spool, account):
+    """A server that repeats what it refuses, a token with kilobytes: nothing of it is shown."""
+    secret = "".join(f"T{number:05d}" for number in range(400))
+    coded = base64.b64encode(f"\0me\0{secret}".encode()).decode()
+    relay.users["me"] = secret
+
+    def echo(session, _):
+        session.say("334 ")
+        assert session.read_line() == coded
+        session.say("535-5.7.8 refused " + coded)
+        session.say("535 5.7.8 refused " + secret)
+        return True
+
+    relay.on("AUTH", echo)
+    drop_letters(spool, 1)
+    account(retry=LONG, user="me", password=secret, auth=["PLAIN"]).start()
+    status = spool.wait_status(lambda s: s["last_error"], "refused")
+    check_error(status, "auth", "535 5.7.8 refused")
+    daemon.stop()
+    shown = [str(status), daemon.log()]
+    for folder, _, files in os.walk(daemon.sessions):
+        for name in files:
+            with open(os.path.join(folder, name)) as file:
+                shown.append(file.read())
+    assert len(shown) == 3
+    for text in shown:
+        assert secret[:12] not in text
+        assert coded[:12] not in text
 
 
 @pytest.mark.parametrize("cert", ["expired", "unknown", "self-signed", "named"])
