@@ -228,6 +228,8 @@ control_queue_change(struct control *control, struct control_client *client,
 	}
 	q = question_new(control, client, "");
 	q->asked = true;
+	if (call == outqueue_hold || call == outqueue_remove)
+		deliverer_withdraw(control->settings.deliverer, word);
 	call(queue_of(q), word, on_changed, q);
 }
 

@@ -367,6 +367,15 @@ deliverer_wake(struct deliverer *d)
 		outbox_retry_soon(desk->outbox);
 }
 
+void
+deliverer_withdraw(struct deliverer *d, const char *id)
+{
+	struct desk *desk;
+
+	TAILQ_FOREACH (desk, &d->desks, link)
+		outbox_withdraw(desk->outbox, id);
+}
+
 /* -- the end of things --------------------------------------------------------------------------
  */
 

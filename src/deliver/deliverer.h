@@ -56,6 +56,12 @@ bool deliverer_flush_message(struct deliverer *deliverer, const char *account, c
 void deliverer_wake(struct deliverer *deliverer);
 
 /*
+ * Before this message is held or removed: when it is only waiting for its turn it goes back to the
+ * queue, unasked; what is on its way goes on.
+ */
+void deliverer_withdraw(struct deliverer *deliverer, const char *id);
+
+/*
  * --once: claims what is in the spool, sends what is due, waits until every copy and report is where
  * it belongs, then tells how many accounts failed; what had to be left for the disk's sake counts
  * as one more.

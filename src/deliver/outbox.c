@@ -286,6 +286,17 @@ outbox_retry_soon(struct outbox *o)
 }
 
 void
+outbox_withdraw(struct outbox *o, const char *id)
+{
+	struct line *line;
+
+	outbox_withdraw_ready(o, id);
+	TAILQ_FOREACH (line, &o->lines, link)
+		if (line->sending != NULL)
+			sending_withdraw(line->sending, id);
+}
+
+void
 outbox_begin_once(struct outbox *o)
 {
 	o->once = true;

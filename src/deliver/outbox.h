@@ -46,6 +46,9 @@ void outbox_flush_message(struct outbox *outbox, const char *id);
 /* Waits after trouble no longer than seconds; the network is another one. */
 void outbox_retry_soon(struct outbox *outbox);
 
+/* A message that only waits for its turn goes back. */
+void outbox_withdraw(struct outbox *outbox, const char *id);
+
 /* --once: what an earlier run came to is no reason to wait. */
 void outbox_begin_once(struct outbox *outbox);
 

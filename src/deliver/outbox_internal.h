@@ -51,20 +51,22 @@ struct outbox {
 	/* outbox_ready.c */
 	struct outmessage **ready; /* lent, not yet taken */
 	size_t ready_count, ready_capacity;
-	bool asking;      /* outqueue_due() is under way */
-	bool ask_again;   /* something came meanwhile */
-	bool more;        /* the last answer was not all */
-	bool forced;      /* flush: the next question is for all that waits */
-	size_t lending;   /* outqueue_lend() is under way, so many times */
-	bool telling;     /* outqueue_overdue() is under way */
-	size_t deciding;  /* decisions whose callback is due */
-	int64_t earliest; /* wall ms of the next message not yet due, 0: none */
+	bool asking;       /* outqueue_due() is under way */
+	bool ask_again;    /* something came meanwhile */
+	bool more;         /* the last answer was not all */
+	bool forced;       /* flush: the next question is for all that waits */
+	bool asked_forced; /* and so is the one under way */
+	bool recalled;     /* what is being lent goes back: a message of it may not be wanted */
+	size_t lending;    /* outqueue_lend() is under way, so many times */
+	bool telling;      /* outqueue_overdue() is under way */
+	size_t deciding;   /* decisions whose callback is due */
+	int64_t earliest;  /* wall ms of the next message not yet due, 0: none */
 
 	/* outbox_record.c */
 	bool loading;
 	bool blocked;
-	bool failed;           /* a session or a message, since outbox_begin_once() */
-	int64_t wait_until;    /* mono ms; no session before, for the account is in trouble */
+	bool failed;            /* a session or a message, since outbox_begin_once() */
+	int64_t wait_until;     /* mono ms; no session before, for the account is in trouble */
 	struct verdict trouble; /* of the last session that failed; FAIL_NONE: none */
 	struct record record;
 	unsigned long refused_generation; /* of the secret */
@@ -91,6 +93,9 @@ struct outmessage *outbox_take(struct outbox *o);
 
 /* What was lent and not tried goes back; their senders may be owed a notice meanwhile. */
 void outbox_return_ready(struct outbox *o);
+
+/* The same for one of them, which nobody is told of. */
+void outbox_withdraw_ready(struct outbox *o, const char *id);
 
 /* The senders of what waits with the account are told, those who are owed it. */
 void outbox_tell_overdue(struct outbox *o);

@@ -127,6 +127,20 @@ outbox_return_ready(struct outbox *o)
 	o->ready_count = 0;
 }
 
+void
+outbox_withdraw_ready(struct outbox *o, const char *id)
+{
+	o->recalled = o->asking;
+	for (size_t i = 0; i < o->ready_count; i++) {
+		if (strcmp(o->ready[i]->id, id) != 0)
+			continue;
+		outqueue_return(queue_of(o), &o->ready[i]);
+		memmove(o->ready + i, o->ready + i + 1, (--o->ready_count - i) * sizeof *o->ready);
+		o->ask_again = true;
+		return;
+	}
+}
+
 /* -- what is due ------------------------------------------------------------------------------- */
 
 static void
@@ -146,6 +160,17 @@ is_at_rest(const struct outbox *o)
 	       (outbox_must_wait(o) && o->line_count == 0);
 }
 
+/* A person's word came between the question and its answer; asked again, the queue knows of it. */
+static void
+recall(struct outbox *o, struct outmessage **messages, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		outqueue_return(queue_of(o), &messages[i]);
+	o->recalled = false;
+	o->ask_again = true;
+	o->forced |= o->asked_forced;
+}
+
 static void
 on_due(struct outmessage **messages, size_t count, bool more, int64_t earliest,
     const struct verdict *why, void *arg)
@@ -161,6 +186,10 @@ on_due(struct outmessage **messages, size_t count, bool more, int64_t earliest,
 		log_error("account=%s the queue cannot be read: %s", o->name, why->text);
 		o->failed = true;
 		o->earliest = clock_wall() + FAULT_AGAIN;
+	}
+	if (o->recalled) {
+		recall(o, messages, count);
+		count = 0;
 	}
 	make_room(o, count);
 	for (size_t i = 0; i < count; i++)
@@ -180,6 +209,7 @@ outbox_ask(struct outbox *o)
 	if (o->asking || o->ready_count > LENT_LEAST || !(o->ask_again || forced || o->more))
 		return;
 	o->asking = true;
+	o->asked_forced = forced;
 	o->ask_again = o->more = o->forced = false;
 	outqueue_due(queue_of(o), o->name, clock_wall(), forced, most - o->ready_count, on_due, o);
 }

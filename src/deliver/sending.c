@@ -465,6 +465,17 @@ sending_go(struct sending *s)
 }
 
 void
+sending_withdraw(struct sending *s, const char *id)
+{
+	struct parcel *p, *next;
+
+	TAILQ_FOREACH_SAFE (p, &s->parcels, link, next)
+		if (strcmp(p->message->id, id) == 0 && p->state != PARCEL_SENT && p->first == 0)
+			parcel_finish(p, NULL);
+	sending_go(s); /* those behind it may have waited for it */
+}
+
+void
 sending_stop(struct sending *s)
 {
 	if (s->stopping || s->session_closed)

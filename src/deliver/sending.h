@@ -67,6 +67,9 @@ struct sending *sending_new(const struct sending_settings *settings,
 /* There may be something to take again. */
 void sending_go(struct sending *sending);
 
+/* Gives the message back, as settled() has it, when none of it was given to the server yet. */
+void sending_withdraw(struct sending *sending, const char *id);
+
 /* No more messages; a final dot that was sent is waited for, anything else is cut off. */
 void sending_stop(struct sending *sending);
 void sending_free(struct sending **sending);

@@ -2,10 +2,11 @@
 
 import subprocess
 import threading
+from itertools import product
 
 import faults
 import pytest
-from support.spool import accepted, drop_letters, once_each, smtp_account
+from support.spool import accepted, drop_letters, once_each, smtp_account, wire
 from support.waiting import wait_for
 
 LONG = {"first": "1h", "max": "1h"}
@@ -83,3 +84,36 @@ def test_a_stop_waits_for_the_reply_to_an_account_that_is_gone(daemon, relay, sp
     daemon.stop()
     assert spool.is_empty()
     assert accepted(relay) == once_each(dropped)
+
+
+@pytest.mark.parametrize("verb", ["hold", "remove"])
+def test_what_waits_its_turn_can_be_stopped(daemon, relay, spool, verb):
+    """Mail that is lent to a session, or read ahead by it, but not on its way yet."""
+    asked, answered = threading.Event(), threading.Event()
+
+    def hold(session, argument):
+        asked.set()
+        return faults.hold(answered)(session, argument)
+
+    relay.on("DOT", hold, times=1)
+    daemon.configure(smtp_account(daemon, relay), retry=LONG)
+    drop_letters(spool, 10)
+    daemon.start()
+    assert asked.wait(30)
+    queue = spool.wait_queue(lambda queue: len(queue) == 10, "all are queued")
+    begun = relay.transactions[0].octets
+    stopped = [
+        m["id"]
+        for m, name in product(queue, spool.files("queue"))
+        if name.startswith(m["id"]) and wire(spool.read("queue", name)) != begun
+    ]
+    for message in stopped:
+        daemon.ctl(verb, message)
+    answered.set()
+    wait_for(lambda: not daemon.ctl("sessions")["sessions"], "the session is over")
+    assert len(accepted(relay)) == 1
+    left = 9 if verb == "hold" else 0
+    wait_for(lambda: len(spool.files("queue")) == left, spool.listing)
+    for message in stopped if verb == "hold" else []:
+        daemon.ctl("release", message)
+    relay.wait_accepted(10 if verb == "hold" else 1)

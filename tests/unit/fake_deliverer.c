@@ -52,6 +52,12 @@ deliverer_flush_message(struct deliverer *deliverer, const char *account, const 
 	return false;
 }
 
+void
+deliverer_withdraw(struct deliverer *deliverer, const char *id)
+{
+	snprintf(deliverer->withdrawn, sizeof deliverer->withdrawn, "%s", id);
+}
+
 size_t
 deliverer_count(const struct deliverer *deliverer)
 {

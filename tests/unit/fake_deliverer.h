@@ -33,6 +33,7 @@ struct deliverer {
 
 	char flushed[64]; /* "*" for all, "ID of ACCOUNT" */
 	size_t flushes;
+	char withdrawn[64]; /* the ID */
 };
 
 /* Answers what was kept waiting, which there must be. */

@@ -379,13 +379,14 @@ a_list_that_breaks_off_says_so(void **state)
 static void
 messages_are_held_released_removed_and_sent_again(void **state)
 {
-	static const char *const row[][2] = {
-	    {"hold 0123456789abcdef", "hold 0123456789abcdef"},
-	    {"release 0123456789abcdef", "release 0123456789abcdef"},
-	    {"remove\t0123456789abcdef ", "remove 0123456789abcdef"},
-	    {"retry draft.eml", "retry draft.eml"},
-	    {"retry \t my  \t draft 1.eml  \t", "retry my  \t draft 1.eml"},
-	    {"retry ...", "retry ..."},
+	/* The last: what must not be sent meanwhile. */
+	static const char *const row[][3] = {
+	    {"hold 0123456789abcdef", "hold 0123456789abcdef", "0123456789abcdef"},
+	    {"release 0123456789abcdef", "release 0123456789abcdef", ""},
+	    {"remove\t0123456789abcdef ", "remove 0123456789abcdef", "0123456789abcdef"},
+	    {"retry draft.eml", "retry draft.eml", ""},
+	    {"retry \t my  \t draft 1.eml  \t", "retry my  \t draft 1.eml", ""},
+	    {"retry ...", "retry ...", ""},
 	};
 	static const char *const wrong[][2] = {
 	    {"hold x", "no message \"x\""},
@@ -404,8 +405,10 @@ messages_are_held_released_removed_and_sent_again(void **state)
 	fixture_start(f);
 	fd = fixture_connect(f);
 	for (size_t i = 0; i < sizeof row / sizeof row[0]; i++) {
+		f->deliverer.withdrawn[0] = '\0';
 		fixture_expect_ok(f, fd, row[i][0]);
 		assert_string_equal(queue->asked, row[i][1]);
+		assert_string_equal(f->deliverer.withdrawn, row[i][2]);
 	}
 	queue->asked[0] = '\0';
 	for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
