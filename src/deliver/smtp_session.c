@@ -459,6 +459,7 @@ smtp_session_fail(struct smtp_session *s, const struct verdict *why)
 		return;
 	s->why = *why;
 	s->failing = true;
+	hang_up(s); /* or a final dot that waits could still leave in this turn, unnoticed */
 	smtp_wake(s);
 }
 

@@ -17,9 +17,10 @@
  *   H: text                the owner must have been told this
  *   T: text                the text of the oldest result not looked at yet
  *   TIME +MS               so much time passes in silence
- *   DO go|quit|fail|piece TEXT|last TEXT|fill N|body-failed
+ *   DO go|quit|fail|fail-late|piece TEXT|last TEXT|fill N|body-failed
  *                          what the owner does; fill is a piece of N octets, in lines, that are not
- *                          to be looked at
+ *                          to be looked at; fail-late: what waited to leave would do so in the same
+ *                          turn, and "O: (left)" tells that it did
  *   STATE name             smtp_session_state(), with "awaits fate" behind it when so
  */
 #include "base/secret.h"
@@ -319,6 +320,12 @@ play_do(struct stage *stage, const struct script_step *step)
 	} else if (strcmp(step->rest, "fail") == 0) {
 		verdict_fail(&why, FAIL_LOCAL, "stop", "the daemon stops");
 		smtp_session_fail(stage->session, &why);
+	} else if (strcmp(step->rest, "fail-late") == 0) {
+		verdict_fail(&why, FAIL_LOCAL, "stop", "the daemon stops");
+		smtp_session_fail(stage->session, &why);
+		paper_conn_stick(false);
+		if (paper_conn_drain())
+			script_happened('O', "(left)");
 	} else if (strcmp(step->rest, "piece") == 0) {
 		smtp_session_body(stage->session, rest, rest_len, false);
 	} else if (strcmp(step->rest, "last") == 0) {
