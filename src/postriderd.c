@@ -31,6 +31,9 @@
 /* How long the reply to a final dot is waited for beyond shutdown_timeout, in seconds. */
 enum { FATE_PATIENCE = 50 };
 
+/* Seconds more to record that nobody knows. */
+enum { RECORD_PATIENCE = 5 };
+
 struct options {
 	char *file;
 	bool test;
@@ -75,6 +78,7 @@ struct postriderd {
 	unsigned once_running; /* the same for --once */
 	bool stopped;
 	bool waits_for_fate; /* shutdown_timeout is over, and a final dot still unanswered */
+	bool abandons_fate;  /* so is the minute for that: it is being recorded as unknown */
 	int exit_code;
 };
 
@@ -277,7 +281,7 @@ static void
 patience_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct postriderd *d = arg;
-	static const struct timeval longer = {FATE_PATIENCE, 0};
+	static const struct timeval longer = {FATE_PATIENCE, 0}, recording = {RECORD_PATIENCE, 0};
 
 	(void)fd;
 	(void)what;
@@ -285,6 +289,12 @@ patience_cb(evutil_socket_t fd, short what, void *arg)
 	if (!d->waits_for_fate && deliverer_awaits_fate(d->deliverer)) {
 		d->waits_for_fate = true;
 		evtimer_add(d->patience, &longer);
+		return;
+	}
+	if (!d->abandons_fate && deliverer_awaits_fate(d->deliverer)) {
+		d->abandons_fate = true;
+		deliverer_abandon_fate(d->deliverer);
+		evtimer_add(d->patience, &recording);
 		return;
 	}
 	log_warning("not everything ended within shutdown_timeout: what is not stored is fetched "

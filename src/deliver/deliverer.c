@@ -580,6 +580,17 @@ deliverer_awaits_fate(const struct deliverer *d)
 	return any_awaits_fate(&d->desks) || any_awaits_fate(&d->retired);
 }
 
+void
+deliverer_abandon_fate(struct deliverer *d)
+{
+	struct desk *desk;
+
+	TAILQ_FOREACH (desk, &d->desks, link)
+		outbox_abandon_fate(desk->outbox);
+	TAILQ_FOREACH (desk, &d->retired, link)
+		outbox_abandon_fate(desk->outbox);
+}
+
 struct outqueue *
 deliverer_queue(struct deliverer *d)
 {

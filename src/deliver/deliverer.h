@@ -77,6 +77,9 @@ bool deliverer_is_busy(const struct deliverer *deliverer);
 /* A final dot waits for its reply: worth waiting a minute for. */
 bool deliverer_awaits_fate(const struct deliverer *deliverer);
 
+/* The minute is over: what waits is recorded as unknown, and deliverer_stop() can call back. */
+void deliverer_abandon_fate(struct deliverer *deliverer);
+
 /* For what control asks of the queue itself.  Borrowed. */
 struct outqueue *deliverer_queue(struct deliverer *deliverer);
 

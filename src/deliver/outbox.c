@@ -356,6 +356,16 @@ outbox_awaits_fate(const struct outbox *o)
 	return false;
 }
 
+void
+outbox_abandon_fate(struct outbox *o)
+{
+	struct line *line;
+
+	TAILQ_FOREACH (line, &o->lines, link)
+		if (line->sending != NULL)
+			sending_abandon_fate(line->sending);
+}
+
 const char *
 outbox_name(const struct outbox *o)
 {

@@ -62,6 +62,7 @@ bool outbox_is_drained(const struct outbox *outbox);
 bool outbox_has_failed(const struct outbox *outbox);
 
 bool outbox_awaits_fate(const struct outbox *outbox);
+void outbox_abandon_fate(struct outbox *outbox);
 
 const char *outbox_name(const struct outbox *outbox);
 void outbox_view(const struct outbox *outbox, struct deliverer_view *view);

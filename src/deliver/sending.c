@@ -491,6 +491,17 @@ sending_stop(struct sending *s)
 }
 
 void
+sending_abandon_fate(struct sending *s)
+{
+	struct verdict why;
+
+	if (!sending_awaits_fate(s))
+		return;
+	verdict_fail(&why, FAIL_LOCAL, "dot", "the daemon stopped before the server answered");
+	smtp_session_fail(s->session, &why);
+}
+
+void
 sending_free(struct sending **sending)
 {
 	struct sending *s = *sending;

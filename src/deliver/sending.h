@@ -72,6 +72,9 @@ void sending_withdraw(struct sending *sending, const char *id);
 
 /* No more messages; a final dot that was sent is waited for, anything else is cut off. */
 void sending_stop(struct sending *sending);
+
+/* A final dot is not waited for any longer: what it was sent for is unknown. */
+void sending_abandon_fate(struct sending *sending);
 void sending_free(struct sending **sending);
 
 /* A final dot waits for its reply. */

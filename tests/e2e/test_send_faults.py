@@ -600,6 +600,28 @@ def test_a_stop_waits_for_the_reply(daemon, relay, spool, account):
     assert accepted(relay) == once_each(dropped)
 
 
+def test_a_stop_does_not_wait_for_ever(daemon, relay, spool):
+    """After a minute without a reply the fate is unknown, and that is recorded."""
+    asked = threading.Event()
+
+    def stall(session, argument):
+        asked.set()
+        return faults.stall()(session, argument)
+
+    relay.on("DOT", stall, times=1)
+    daemon.configure(smtp_account(daemon, relay), shutdown_timeout=1)
+    drop_letters(spool, 1)
+    daemon.start()
+    assert asked.wait(30)
+    daemon.process.terminate()
+    assert daemon.process.wait(70) == 0
+    assert "may have been delivered" in daemon.log()
+    daemon.restart()
+    (message,) = spool.wait_queue(lambda queue: len(queue) == 1, "it is queued")
+    assert message["recipients"][0]["state"] == "unknown"
+    assert 0.5 < hours_until(message["next_attempt"]) < 1.5
+
+
 def test_restarts_send_nothing_twice(daemon, relay, spool, account):
     dropped = drop_letters(spool, 5)
     account().start()
