@@ -194,28 +194,41 @@ fixture_send_text(struct fixture *f, int fd, const char *text)
 	return fixture_send(f, fd, text, strlen(text));
 }
 
+/* Takes what has come of the line, its end too: true once that is there; n is recv(2)'s. */
+static bool
+take_piece(int fd, struct str *line, ssize_t *n)
+{
+	char piece[65536];
+	const char *end;
+	bool whole;
+
+	*n = recv(fd, piece, sizeof piece, MSG_PEEK);
+	if (*n <= 0)
+		return false;
+	end = memchr(piece, '\n', (size_t)*n);
+	whole = end != NULL;
+	*n = recv(fd, piece, whole ? (size_t)(end - piece) + 1 : (size_t)*n, 0);
+	str_append(line, piece, (size_t)*n - whole);
+	waiting_since = clock_mono();
+	return whole;
+}
+
 char *
 fixture_line(struct fixture *f, int fd)
 {
 	struct str line = STR_INIT;
-	char c;
+	ssize_t n;
 
 	waiting_since = clock_mono();
-	for (;;) {
-		ssize_t n = recv(fd, &c, 1, 0);
-
+	while (!take_piece(fd, &line, &n)) {
 		if (n == 0 || (n < 0 && errno != EAGAIN)) {
 			str_clear(&line);
 			return NULL;
 		}
-		if (n < 0) {
+		if (n < 0)
 			fixture_turn(f);
-			continue;
-		}
-		if (c == '\n')
-			return str_take(&line);
-		str_append_char(&line, c);
 	}
+	return str_take(&line);
 }
 
 json_t *
