@@ -8,17 +8,13 @@
  */
 #include "loopback.h"
 #include "mailbox.h"
+#include "server.h"
 #include "session.h"
 
 #include <getopt.h>
-#include <openssl/err.h>
-#include <openssl/ssl.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 struct options {
 	const char *cert, *key, *user;
@@ -28,65 +24,10 @@ struct options {
 
 static struct options options = {.user = "bench", .messages = 10000, .size = 4096};
 
-/* One thread's; the thread frees it. */
-struct connection {
-	SSL *ssl;
-	int fd;
-};
-
-static void *
-connection_main(void *arg)
-{
-	struct connection *c = arg;
-
-	session_serve(c->ssl, options.messages, options.size);
-	SSL_free(c->ssl);
-	close(c->fd);
-	free(c);
-	return NULL;
-}
-
 static void
-start_connection(SSL_CTX *context, int fd)
+serve(int fd, SSL_CTX *context)
 {
-	struct connection *c = calloc(1, sizeof *c);
-	pthread_t thread;
-
-	if (c == NULL)
-		loopback_die("calloc");
-	c->fd = fd;
-	c->ssl = SSL_new(context);
-	if (c->ssl == NULL || SSL_set_fd(c->ssl, fd) != 1)
-		loopback_die_text("no TLS connection to be had");
-	if (pthread_create(&thread, NULL, connection_main, c) != 0)
-		loopback_die_text("no thread to be had");
-	pthread_detach(thread);
-}
-
-static SSL_CTX *
-open_context(void)
-{
-	SSL_CTX *context = SSL_CTX_new(TLS_server_method());
-
-	if (context == NULL || SSL_CTX_use_certificate_chain_file(context, options.cert) != 1 ||
-	    SSL_CTX_use_PrivateKey_file(context, options.key, SSL_FILETYPE_PEM) != 1) {
-		ERR_print_errors_fp(stderr);
-		loopback_die_text("the certificate or its key cannot be used");
-	}
-	return context;
-}
-
-static void
-serve(void)
-{
-	SSL_CTX *context = open_context();
-	uint16_t port;
-	int listener = loopback_listen(&port);
-
-	signal(SIGPIPE, SIG_IGN);
-	loopback_announce(port);
-	for (;;)
-		start_connection(context, loopback_accept(listener));
+	session_serve(fd, context, options.messages, options.size);
 }
 
 static void
@@ -143,7 +84,7 @@ main(int argc, char **argv)
 	if (options.show > 0) {
 		show_message();
 	} else if (options.cert != NULL && options.key != NULL && optind == argc) {
-		serve();
+		server_run(options.cert, options.key, serve);
 	} else {
 		fprintf(stderr, "usage: pop3_server --cert FILE --key FILE [--messages N] "
 				"[--size OCTETS]\n");

@@ -8,8 +8,8 @@
  * Holds one POP3 session (RFC 1939, 2449, 5034) over a connection that was accepted and has not
  * begun its TLS handshake; returns when the peer has said QUIT or is gone.  Every user name opens
  * a made-up maildrop of `messages` messages of `size` octets, any password fits, and deletions are
- * forgotten at the end.  Blocks; ssl is borrowed.
+ * forgotten at the end.  Blocks; both are borrowed.
  */
-void session_serve(SSL *ssl, uint32_t messages, uint64_t size);
+void session_serve(int fd, SSL_CTX *context, uint32_t messages, uint64_t size);
 
 #endif
