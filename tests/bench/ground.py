@@ -4,12 +4,16 @@ import fcntl
 import hashlib
 import json
 import os
+import re
+import smtplib
+import ssl
 import statistics
 import struct
 import subprocess
+import sys
 
 SOURCE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-TOOLS = ("maildir_mda", "measure", "pop3_reader", "pop3_server", "relay")
+TOOLS = ("maildir_mda", "measure", "pop3_reader", "pop3_server", "relay", "smtp_sink")
 # <linux/fs.h>, for machines whose long has 8 octets
 FS_IOC_GETFLAGS, FS_IOC_SETFLAGS, FS_TOPDIR_FL = 0x80086601, 0x40086602, 0x00020000
 SAMPLE = 20  # messages whose octets are compared after each run
@@ -77,6 +81,49 @@ class Maildrop:
         self.sample = {}  # number: SHA-256 of the message as it has to be stored
 
 
+class Sink:
+    """An SMTP server for one shape of messages, behind one delay."""
+
+    COUNTS = ("accepted", "distinct", "spoilt", "strangers", "sessions")
+
+    def __init__(self, port, direct_port, size, starttls, certificate):
+        self.host = "localhost"
+        self.port = port
+        self.size = size
+        self.starttls = starttls
+        self.user = "bench"
+        self.password = "bench"
+        self.ca = certificate.cert
+        self._direct_port = direct_port
+        self._connection = None
+
+    def _ask(self, command):
+        """Past the relay, over a connection that stays."""
+        if self._connection is None:
+            if self.starttls:
+                self._connection = smtplib.SMTP(self.host, self._direct_port)
+            else:
+                context = ssl.create_default_context(cafile=self.ca)
+                self._connection = smtplib.SMTP_SSL(
+                    self.host, self._direct_port, context=context
+                )
+        return self._connection.docmd(command)[1].decode()
+
+    def reset(self):
+        self._ask("XRESET")
+
+    def counts(self):
+        """What came since reset()."""
+        return dict(zip(self.COUNTS, map(int, self._ask("XTALLY").split()), strict=True))
+
+    def verify(self, name, wanted):
+        """Every message once, none twice, all of them with the body that they had."""
+        counts = self.counts()
+        right = {"accepted": wanted, "distinct": wanted, "spoilt": 0, "strangers": 0}
+        if {key: counts[key] for key in right} != right:
+            raise Trouble(f"{name} sent {counts} of {wanted} messages")
+
+
 class Servers:
     """The servers and relays of a whole benchmark, started when first wanted."""
 
@@ -85,6 +132,7 @@ class Servers:
         self.certificate = certificate
         self.processes = []
         self.maildrops = {}
+        self.sinks = {}
         self.ports = {}
 
     def maildrop(self, messages, size, rtt):
@@ -97,12 +145,21 @@ class Servers:
             self.maildrops[key] = self._describe(port, *key)
         return self.maildrops[key]
 
-    def _server(self, messages, size):
-        key = (messages, size)
+    def sink(self, messages, size, rtt, starttls=False):
+        """The same for the same question."""
+        key = (messages, size, rtt, starttls)
+        if key not in self.sinks:
+            direct = self._server(messages, size, "smtp_sink", *["--starttls"] * starttls)
+            port = self._start("relay", "--target", direct, "--rtt", rtt) if rtt else direct
+            self.sinks[key] = Sink(port, direct, size, starttls, self.certificate)
+        return self.sinks[key]
+
+    def _server(self, messages, size, tool="pop3_server", *options):
+        key = (messages, size, tool, *options)
         if key not in self.ports:
             pair = ("--cert", self.certificate.cert, "--key", self.certificate.key)
             shape = ("--messages", messages, "--size", size)
-            self.ports[key] = self._start("pop3_server", *pair, *shape)
+            self.ports[key] = self._start(tool, *pair, *shape, *options)
         return self.ports[key]
 
     def _start(self, tool, *arguments):
@@ -212,3 +269,25 @@ def tail(path, octets=2000):
         file.seek(max(0, os.path.getsize(path) - octets))
         text = file.read().decode(errors="backslashreplace").strip()
     return f":\n{text}" if text else ""
+
+
+def numbers(text):
+    return [int(word) for word in text.split(",")]
+
+
+def say(text):
+    """How far it is, for a person only."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+
+
+def check_place(path):
+    """The path goes into files of four programs, each with rules of its own for quoting."""
+    if not os.path.isdir(path):
+        raise Trouble(f"{path} is not a directory")
+    if not re.fullmatch(r"[\w/.,+@:=-]+", os.path.abspath(path)):
+        raise Trouble(f"{os.path.abspath(path)}: choose a --dir without blanks and quotes")
+
+
+def on_terminate(_number, _frame):
+    raise KeyboardInterrupt
