@@ -560,7 +560,7 @@ deliverer_free(struct deliverer **deliverer)
 bool
 deliverer_is_busy(const struct deliverer *d)
 {
-	return any_busy(d);
+	return any_busy(d) || outqueue_is_busy(d->settings.queue);
 }
 
 static bool

@@ -14,6 +14,12 @@ is_idle(const struct outqueue *q)
 	       outend_is_idle(q) && !outerrand_is_running(q);
 }
 
+bool
+outqueue_is_busy(const struct outqueue *q)
+{
+	return !is_idle(q);
+}
+
 static void
 idle_cb(evutil_socket_t fd, short what, void *arg)
 {

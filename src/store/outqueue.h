@@ -90,6 +90,9 @@ void outqueue_drain(struct outqueue *queue, void (*done)(void *arg), void *arg);
  */
 void outqueue_when_idle(struct outqueue *queue, void (*done)(bool clean, void *arg), void *arg);
 
+/* Something is on its way: claims, files that leave, copies and reports.  For who measures. */
+bool outqueue_is_busy(const struct outqueue *queue);
+
 /* -- what the owner decides about a claimed message ---------------------------------- */
 
 struct outqueue_admission {

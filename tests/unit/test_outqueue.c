@@ -114,8 +114,10 @@ idle_when_everything_is_where_it_belongs(void **state)
 	decide(f, &d, &l.messages[0]);
 	outqueue_when_idle(f->queue, on_idle, &idle);
 	assert_false(idle.arrived);
+	assert_true(outqueue_is_busy(f->queue));
 	EVENTUALLY(f, idle.arrived);
 	assert_true(idle.clean);
+	assert_false(outqueue_is_busy(f->queue));
 	assert_int_equal(count_files(f, "spool/queue", file), 0);
 	assert_int_equal(count_files(f, "sent/new", file), 1);
 }
