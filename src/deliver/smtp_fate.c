@@ -64,7 +64,7 @@ smtp_fate_decide_by_verdict(struct smtp_session *s)
 	const struct smtp_transaction *t = &s->transaction;
 	struct smtp_result result;
 
-	if (s->account_trouble || !t->mail_sent)
+	if (s->account_trouble || !t->mail_sent || !smtp_transaction_has_left(s))
 		smtp_fate_from_text(&result, SMTP_UNTRIED, t->stage, "", "%s", s->why.text);
 	else if (t->dot_sent)
 		smtp_fate_from_text(&result, SMTP_UNKNOWN, t->stage, "",

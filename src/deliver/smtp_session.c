@@ -279,10 +279,22 @@ on_service_closing(struct smtp_session *s, const struct smtp_reply *reply)
 	return smtp_slowed(s, states[s->state].stage);
 }
 
+/* The next message has begun here, and this is about what was before. */
+static enum smtp_state
+on_late_word(struct smtp_session *s, const struct smtp_reply *reply)
+{
+	const char *stage = states[SMTP_STATE_READY].stage;
+
+	return reply->code == 421 ? smtp_slowed(s, stage)
+				  : smtp_disorder(s, stage, "an answer that nobody asked for");
+}
+
 static enum smtp_state
 on_reply(struct smtp_session *s, const struct smtp_reply *reply)
 {
 	conn_progress(s->conn);
+	if (s->transaction.message != NULL && !smtp_transaction_has_left(s))
+		return on_late_word(s, reply);
 	if (reply->code == 421 && s->state != SMTP_STATE_LOGIN && s->state != SMTP_STATE_QUIT)
 		return on_service_closing(s, reply);
 	return states[s->state].reply(s, reply);

@@ -75,9 +75,10 @@ struct smtp_transaction {
 	enum smtp_stand *stands;
 	struct smtp_envelope_command *commands;
 	size_t command_count, sent, answered;
-	size_t accepted;   /* recipients */
-	const char *stage; /* for what ends it from outside */
-	bool utf8;         /* goes with SMTPUTF8 */
+	size_t accepted;        /* recipients */
+	uint64_t octets_before; /* out on this connection */
+	const char *stage;      /* for what ends it from outside */
+	bool utf8;              /* goes with SMTPUTF8 */
 	bool mail_sent;
 	bool mail_refused;
 	bool dot_sent;
@@ -163,6 +164,9 @@ enum smtp_state smtp_on_login(struct smtp_session *s, const struct smtp_reply *r
 
 /* Begins with a message of the owner's: RSET, ENVELOPE, or READY when nothing was to be sent. */
 enum smtp_state smtp_transaction_begin(struct smtp_session *s, const struct smtp_message *message);
+
+/* False as long as no octet of its commands is under way: nothing can be an answer to them. */
+bool smtp_transaction_has_left(const struct smtp_session *s);
 
 /* Every recipient is decided: tells the owner. */
 enum smtp_state smtp_transaction_end(struct smtp_session *s);

@@ -36,12 +36,19 @@ smtp_transaction_begin(struct smtp_session *s, const struct smtp_message *messag
 {
 	struct smtp_transaction *t = &s->transaction;
 
-	*t = (struct smtp_transaction){.message = message, .stage = "mail"};
+	*t = (struct smtp_transaction){
+	    .message = message, .stage = "mail", .octets_before = smtp_session_octets_out(s)};
 	t->results = xcalloc(message->recipient_count + 1, sizeof *t->results);
 	t->stands = xcalloc(message->recipient_count + 1, sizeof *t->stands);
 	if (!smtp_envelope_prepare(s))
 		return smtp_transaction_end(s);
 	return s->rset_needed ? SMTP_STATE_RSET : SMTP_STATE_ENVELOPE;
+}
+
+bool
+smtp_transaction_has_left(const struct smtp_session *s)
+{
+	return smtp_session_octets_out(s) > s->transaction.octets_before;
 }
 
 bool

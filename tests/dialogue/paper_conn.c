@@ -144,6 +144,7 @@ paper_conn_drain(void)
 {
 	if (paper == NULL || paper->stuck || paper->unsent == 0)
 		return false;
+	paper->out += paper->unsent;
 	paper->unsent = 0;
 	paper_conn_event(CONN_DRAINED, NULL);
 	return true;
@@ -152,7 +153,6 @@ paper_conn_drain(void)
 void
 conn_send(struct conn *c, const char *line)
 {
-	c->out += strlen(line) + 2;
 	c->unsent += strlen(line) + 2;
 	script_happened('C', "%s", line);
 }
@@ -182,7 +182,6 @@ conn_send_octets(struct conn *c, const void *data, size_t len)
 {
 	if (len == 0)
 		return;
-	c->out += len;
 	c->unsent += len;
 	script_happened('O', "%.*s", (int)len, (const char *)data);
 }
