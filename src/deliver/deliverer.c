@@ -104,7 +104,7 @@ on_alias_load(struct job *job)
 	d->aliases_busy = false;
 	if (load->why.kind != FAIL_NONE)
 		log_warning("%s", load->why.text);
-	if (!load->is_fresh) {
+	if (load->loaded != NULL) {
 		aliases_free(&d->aliases);
 		d->aliases = load->loaded;
 	}

@@ -1,5 +1,6 @@
 """The sending side while its configuration changes, and what a person asks for meanwhile."""
 
+import os
 import subprocess
 import threading
 from itertools import product
@@ -117,3 +118,17 @@ def test_what_waits_its_turn_can_be_stopped(daemon, relay, spool, verb):
     for message in stopped if verb == "hold" else []:
         daemon.ctl("release", message)
     relay.wait_accepted(10 if verb == "hold" else 1)
+
+
+def test_aliases_that_cannot_be_read_any_more(daemon, relay, spool):
+    """What was read before counts on: mail for root does not go astray meanwhile."""
+    aliases = daemon.path("aliases")
+    with open(aliases, "w") as file:
+        file.write("root: admin@example.com\n")
+    local = {"domain": "host.example.org", "aliases": aliases}
+    daemon.configure(smtp_account(daemon, relay), local=local).start()
+    os.truncate(aliases, 2 << 20)
+    daemon.ctl("reload")
+    wait_for(lambda: "is larger than" in daemon.log(), "the aliases are read again")
+    drop_letters(spool, 1, to="root")
+    assert relay.wait_accepted(1)[0].recipients == ["admin@example.com"]
