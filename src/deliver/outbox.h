@@ -37,7 +37,10 @@ void outbox_configure(
 /* Something was queued, or released. */
 void outbox_wake(struct outbox *outbox);
 
-/* Everything that waits is due now, whatever back-off or block says. */
+/*
+ * Everything that waits is due now, whatever back-off or block says; but for messages that are not to
+ * be sent before their time.
+ */
 void outbox_flush(struct outbox *outbox);
 
 /* The same for one message; those that wait for their own time go on waiting. */

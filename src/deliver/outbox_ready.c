@@ -171,6 +171,25 @@ recall(struct outbox *o, struct outmessage **messages, size_t count)
 	o->forced |= o->asked_forced;
 }
 
+/* A flush gets over a back-off, and not over the time before which a message is not to be sent. */
+static bool
+is_for_later(const struct outmessage *message)
+{
+	return message->attempts == 0 && message->next_attempt > clock_wall();
+}
+
+static void
+take_due(struct outbox *o, struct outmessage **messages, size_t count)
+{
+	make_room(o, count);
+	for (size_t i = 0; i < count; i++) {
+		if (is_for_later(messages[i]))
+			outqueue_return(queue_of(o), &messages[i]);
+		else
+			o->ready[o->ready_count++] = messages[i];
+	}
+}
+
 static void
 on_due(struct outmessage **messages, size_t count, bool more, int64_t earliest,
     const struct verdict *why, void *arg)
@@ -187,13 +206,10 @@ on_due(struct outmessage **messages, size_t count, bool more, int64_t earliest,
 		o->failed = true;
 		o->earliest = clock_wall() + FAULT_AGAIN;
 	}
-	if (o->recalled) {
+	if (o->recalled)
 		recall(o, messages, count);
-		count = 0;
-	}
-	make_room(o, count);
-	for (size_t i = 0; i < count; i++)
-		o->ready[o->ready_count++] = messages[i];
+	else
+		take_due(o, messages, count);
 	if (is_at_rest(o))
 		outbox_return_ready(o);
 	outbox_go(o);

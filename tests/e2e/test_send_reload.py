@@ -132,3 +132,24 @@ def test_aliases_that_cannot_be_read_any_more(daemon, relay, spool):
     wait_for(lambda: "is larger than" in daemon.log(), "the aliases are read again")
     drop_letters(spool, 1, to="root")
     assert relay.wait_accepted(1)[0].recipients == ["admin@example.com"]
+
+
+def test_a_flush_leaves_what_is_for_later(daemon, relay, spool):
+    """X-Postrider-Not-Before is no trouble that a flush gets over; only a flush of that message."""
+    relay.on("RCPT", faults.answer("450 4.2.0 later"), times=1)
+    daemon.configure(smtp_account(daemon, relay), retry=LONG)
+    drop_letters(spool, 1)
+    daemon.start()
+    spool.wait_queue(lambda queue: queue and queue[0]["attempts"] == 1, "deferred")
+    drop_letters(
+        spool, 1, first=1, fields=["X-Postrider-Not-Before: Fri, 20 Nov 2099 10:15:00 +0000"]
+    )
+    spool.wait_queue(lambda queue: len(queue) == 2, "both are queued")
+    daemon.ctl("flush")
+    relay.wait_accepted(1)
+    (later,) = spool.wait_queue(lambda queue: len(queue) == 1, "one is left")
+    spool.wait_settled()
+    assert later["next_attempt"].startswith("2099-11-20T10:15:00")
+    assert b"Subject: number 0" in relay.accepted[0].octets
+    daemon.ctl("flush", later["id"])
+    assert b"Subject: number 1" in relay.wait_accepted(2)[1].octets
