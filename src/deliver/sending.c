@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/queue.h"
+#include "base/str.h"
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "deliver/settle.h"
@@ -257,9 +258,11 @@ log_recipient(const struct parcel *p, const char *address, const struct smtp_res
 	    [SMTP_REFUSED] = "failed",
 	    [SMTP_UNKNOWN] = "unknown",
 	    [SMTP_UNTRIED] = "untried"};
+	char shown[700];
 
+	str_escape(shown, sizeof shown, address, strlen(address));
 	log_info("account=%s session=%s message=%s sender=<%s> recipient=<%s> fate=%s reply=\"%s\"",
-	    p->message->account, p->sending->id, p->message->id, p->message->sender, address,
+	    p->message->account, p->sending->id, p->message->id, p->message->sender, shown,
 	    fates[result->fate], result->text);
 }
 

@@ -313,6 +313,16 @@ def test_too_large_for_the_server(daemon, relay, spool, account):
     assert relay.transactions == [], "not one octet of it was sent"
 
 
+def test_control_characters_in_an_address(daemon, relay, spool, account):
+    """Those of 8 bits too: refused here, and no log shows them as they are."""
+    spool.drop("letter", letter(1, "<a\x85\x9b31m@example.com>, you@example.com"))
+    account().once(expect=75)
+    assert [t.recipients for t in relay.accepted] == [["you@example.com"]]
+    assert list(the_report(daemon).fates()) != []
+    assert "fate=failed" in daemon.log()
+    assert not re.search("[\x00-\x09\x0b-\x1f\x7f-\x9f]", daemon.log())
+
+
 def test_no_smtputf8(daemon, relay, spool, account):
     """A UTF-8 address is a permanent failure that says so; an IDN domain alone is not."""
     relay.without.add("SMTPUTF8")
