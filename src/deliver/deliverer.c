@@ -613,29 +613,44 @@ deliverer_view(const struct deliverer *d, size_t index, struct deliverer_view *v
 	outbox_view(desk->outbox, view);
 }
 
-size_t
-deliverer_session_count(const struct deliverer *d)
+static size_t
+count_sessions(const struct desk_list *list)
 {
 	const struct desk *desk;
 	size_t n = 0;
 
-	TAILQ_FOREACH (desk, &d->desks, link)
+	TAILQ_FOREACH (desk, list, link)
 		n += outbox_session_count(desk->outbox);
 	return n;
+}
+
+size_t
+deliverer_session_count(const struct deliverer *d)
+{
+	return count_sessions(&d->desks) + count_sessions(&d->retired);
+}
+
+/* False, with index less the sessions of the list, when it is behind them. */
+static bool
+view_session(const struct desk_list *list, size_t *index, struct deliverer_session_view *view)
+{
+	const struct desk *desk;
+
+	TAILQ_FOREACH (desk, list, link) {
+		size_t n = outbox_session_count(desk->outbox);
+
+		if (*index < n) {
+			outbox_session_view(desk->outbox, *index, view);
+			return true;
+		}
+		*index -= n;
+	}
+	return false;
 }
 
 void
 deliverer_session_view(const struct deliverer *d, size_t index, struct deliverer_session_view *view)
 {
-	const struct desk *desk;
-
-	TAILQ_FOREACH (desk, &d->desks, link) {
-		size_t n = outbox_session_count(desk->outbox);
-
-		if (index < n) {
-			outbox_session_view(desk->outbox, index, view);
-			return;
-		}
-		index -= n;
-	}
+	if (!view_session(&d->desks, &index, view))
+		view_session(&d->retired, &index, view);
 }

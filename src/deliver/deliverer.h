@@ -105,6 +105,8 @@ struct deliverer_session_view {
 /* In the order of the configuration, every account, those without smtp too. */
 size_t deliverer_count(const struct deliverer *deliverer);
 void deliverer_view(const struct deliverer *deliverer, size_t index, struct deliverer_view *view);
+
+/* Those of accounts that are gone, too, until they end. */
 size_t deliverer_session_count(const struct deliverer *deliverer);
 void deliverer_session_view(
     const struct deliverer *deliverer, size_t index, struct deliverer_session_view *view);

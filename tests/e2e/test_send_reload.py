@@ -78,6 +78,7 @@ def test_a_stop_waits_for_the_reply_to_an_account_that_is_gone(daemon, relay, sp
     assert asked.wait(30)
     daemon.configure(smtp_account(daemon, relay, "other"), shutdown_timeout=1)
     daemon.ctl("reload")
+    assert [s["account"] for s in daemon.ctl("sessions")["sessions"]] == ["box"]
     daemon.process.terminate()
     with pytest.raises(subprocess.TimeoutExpired):
         daemon.process.wait(3)
