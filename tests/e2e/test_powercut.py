@@ -1,16 +1,16 @@
-"""The power is cut before every storage step: promise 1. Mail and state lie on an ext4 of their own
-behind a loop device; what its backing file holds at the cut is what survives. Needs root, loop
-devices, and the unit test program test_store_kill, whose sessions it runs."""
+"""The power is cut before every storage step: promise 1. Mail and state lie on the disk whose power
+is cut. Needs root, loop devices, and the unit test program test_store_kill, whose sessions it
+runs."""
 
 import os
 import shutil
 import signal
 import subprocess
-import tempfile
 from collections import Counter
 
 import pytest
 from support.daemon import find_program
+from support.power import Disk, make_place
 
 STEPS_MAX = 500
 EQUAL = 2  # the message that the server has twice: its number and the next one
@@ -25,40 +25,6 @@ def server_messages():
     return Counter(texts)
 
 
-def run(*command):
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise OSError(f"{' '.join(command)}: {done.stderr.strip()}")
-
-
-class Disk:
-    """A small ext4 that commits only when it is told to."""
-
-    def __init__(self, directory):
-        self.image = os.path.join(directory, "disk")
-        self.mounted = None
-        with open(self.image, "wb") as file:
-            file.truncate(16 << 20)
-        run("mkfs.ext4", "-q", "-F", "-O", "^has_journal", self.image)
-        run("tune2fs", "-j", "-J", "size=4", self.image)
-
-    def mount(self, point):
-        run("mount", "-o", "loop,commit=300", self.image, point)
-        self.mounted = point
-
-    def unmount(self):
-        if self.mounted:
-            run("umount", self.mounted)
-            self.mounted = None
-
-    def cut(self):
-        """What is in the backing file right now survives, whatever the mounted one does next."""
-        survivor = self.image + ".cut"
-        shutil.copyfile(self.image, survivor)
-        self.unmount()
-        os.rename(survivor, self.image)
-
-
 @pytest.fixture(scope="module")
 def program():
     path = find_program("tests/unit/test_store_kill")
@@ -69,25 +35,7 @@ def program():
 
 @pytest.fixture(scope="module")
 def place():
-    """Backing files in memory, so that a flush of the loop device costs little."""
-    if os.geteuid() != 0:
-        pytest.skip("only root mounts loop devices")
-    if shutil.which("mkfs.ext4") is None:
-        pytest.skip("mkfs.ext4 is missing; on Debian: apt install e2fsprogs")
-    parent = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
-    directory = tempfile.mkdtemp(prefix="postrider-powercut-", dir=parent)
-    point = os.path.join(directory, "mnt")
-    os.mkdir(point)
-    try:
-        disk = Disk(directory)
-        disk.mount(point)
-        disk.unmount()
-    except OSError as error:
-        shutil.rmtree(directory)
-        pytest.skip(f"no loop device with ext4: {error}")
-    shutil.copyfile(disk.image, disk.image + ".empty")
-    yield directory
-    shutil.rmtree(directory)
+    yield from make_place()
 
 
 class Trial:

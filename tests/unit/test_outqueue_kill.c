@@ -3,6 +3,9 @@
  * before a step of the next run, then to the end: each message, each copy and each report must have
  * come to its place exactly once, and whose fate was recorded must not be tried again.  The run is
  * this program, started again; its store is compiled with kill points.
+ *
+ * tests/e2e/test_send_powercut.py cuts the power instead: it starts the verbs `fill`, `run` and
+ * `check` of this program.
  */
 #include "outqueue_fixture.h"
 
@@ -16,6 +19,9 @@ static const char *const names[] = {
     "plain", "copied", "linked", "deferred", "fails", "reported", "retried"};
 enum { NAMES = sizeof names / sizeof *names };
 
+/* Its dir holds what is not the spool's: what the server saw, and what a person remembers. */
+static struct fixture outside;
+
 /* ---- the run, in the child ---- */
 
 struct run {
@@ -28,12 +34,12 @@ struct run {
 };
 
 static void
-note(struct run *r, const char *what, const char *name)
+note(const char *what, const char *name)
 {
 	char path[400], line[300];
 	int fd, n;
 
-	path_of(&r->f, path, "journal");
+	path_of(&outside, path, "journal");
 	n = snprintf(line, sizeof line, "%s %s\n", what, name);
 	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || write(fd, line, (size_t)n) != n)
@@ -55,7 +61,7 @@ on_decided(const struct verdict *why, void *arg)
 		fprintf(stderr, "%s\n", why->text);
 		exit(1);
 	}
-	note(d->run, "recorded", d->name);
+	note("recorded", d->name);
 	d->run->deciding--;
 	free(d);
 }
@@ -69,13 +75,13 @@ attempt(struct run *r, struct outmessage *m)
 	struct decided *decided = xcalloc(1, sizeof *decided);
 	bool fails = strcmp(m->name, "fails") == 0 || strcmp(m->name, "reported") == 0;
 	bool defers = strcmp(m->name, "deferred") == 0 && m->attempts == 0;
-	bool bad = strcmp(m->name, "retried") == 0 && !exists(&r->f, "retried");
+	bool bad = strcmp(m->name, "retried") == 0 && !exists(&outside, "retried");
 
 	decided->run = r;
 	snprintf(
 	    decided->name, sizeof decided->name, "%s%s", m->name, defers || bad ? "-first" : "");
 	m->attempts++;
-	note(r, "tried", decided->name);
+	note("tried", decided->name);
 	if (defers) {
 		d.next_attempt = 1;
 		d.last_error = "451 later";
@@ -121,7 +127,7 @@ on_retried(const struct verdict *why, void *arg)
 	struct run *r = arg;
 
 	if (why->kind == FAIL_NONE)
-		write_text(&r->f, "retried", "");
+		write_text(&outside, "retried", "");
 	r->retrying = false;
 }
 
@@ -132,7 +138,7 @@ retry(struct run *r)
 		return;
 	r->retrying = true;
 	step("retry");
-	write_text(&r->f, "retried", "");
+	write_text(&outside, "retried", "");
 	outqueue_retry(r->f.queue, "retried", on_retried, r);
 }
 
@@ -220,13 +226,13 @@ fill_spool(struct fixture *f)
 }
 
 static size_t
-count_lines(struct fixture *f, const char *wanted)
+count_lines(const char *wanted)
 {
 	char path[400], line[300];
 	size_t count = 0;
 	FILE *file;
 
-	path_of(f, path, "journal");
+	path_of(&outside, path, "journal");
 	if ((file = fopen(path, "r")) == NULL)
 		return 0;
 	while (fgets(line, sizeof line, file) != NULL) {
@@ -250,7 +256,7 @@ want(size_t is, size_t least, size_t most, long kill_step, const char *what, con
  * "recorded" out of the journal, but nobody may be recorded twice.
  */
 static void
-check_fates(struct fixture *f, long kill_step)
+check_fates(long kill_step)
 {
 	static const char *const more[] = {"deferred-first", "retried-first", "report"};
 	char line[300];
@@ -260,22 +266,22 @@ check_fates(struct fixture *f, long kill_step)
 		size_t tried;
 
 		snprintf(line, sizeof line, "tried %s", name);
-		tried = count_lines(f, line);
+		tried = count_lines(line);
 		want(tried, 1, 3, kill_step, "an attempt of", name);
 		snprintf(line, sizeof line, "recorded %s", name);
-		want(count_lines(f, line), 0, 1, kill_step, "a fate of", name);
+		want(count_lines(line), 0, 1, kill_step, "a fate of", name);
 	}
 }
 
 /* Nothing is tried again once its fate was in the journal. */
 static void
-check_order(struct fixture *f, long kill_step)
+check_order(long kill_step)
 {
 	char path[400], line[300], seen[20][300];
 	size_t count = 0;
 	FILE *file;
 
-	path_of(f, path, "journal");
+	path_of(&outside, path, "journal");
 	file = fopen(path, "r");
 	assert_non_null(file);
 	while (fgets(line, sizeof line, file) != NULL) {
@@ -311,8 +317,8 @@ check_all(struct fixture *f, long kill_step)
 	static const char *const failed[] = {"fails", "reported", "garbage", "rejected"};
 	char name[300];
 
-	check_fates(f, kill_step);
-	check_order(f, kill_step);
+	check_fates(kill_step);
+	check_order(kill_step);
 	check_report(f, kill_step);
 	for (size_t i = 0; i < 4; i++) {
 		snprintf(name, sizeof name, "spool/failed/%s", failed[i]);
@@ -338,6 +344,7 @@ kill_at(long kill_step)
 		strcpy(f.dir, "/tmp/postrider-kill-XXXXXX");
 		assert_non_null(mkdtemp(f.dir));
 	}
+	strcpy(outside.dir, f.dir);
 	fill_spool(&f);
 	status = start_run(f.dir, kill_step);
 	killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
@@ -364,6 +371,41 @@ every_step_survives(void **state)
 	assert_true(steps > 60);
 }
 
+/* ---- what test_send_powercut.py asks for ---- */
+
+static struct fixture judged;
+static long judged_step;
+
+static void
+everything_is_in_its_place(void **state)
+{
+	(void)state;
+	check_all(&judged, judged_step);
+}
+
+static void
+spool_is_filled(void **state)
+{
+	(void)state;
+	fill_spool(&judged);
+}
+
+static int
+serve(int argc, char **argv)
+{
+	const struct CMUnitTest check[] = {cmocka_unit_test(everything_is_in_its_place)};
+	const struct CMUnitTest fill[] = {cmocka_unit_test(spool_is_filled)};
+
+	snprintf(judged.dir, sizeof judged.dir, "%s", argv[2]);
+	snprintf(outside.dir, sizeof outside.dir, "%s", argc > 3 ? argv[3] : argv[2]);
+	judged_step = argc > 4 ? atol(argv[4]) : 0;
+	if (strcmp(argv[1], "run") == 0)
+		return run_queue(argv[2]);
+	if (strcmp(argv[1], "fill") == 0)
+		return cmocka_run_group_tests(fill, NULL, NULL);
+	return cmocka_run_group_tests(check, NULL, NULL);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -371,7 +413,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(every_step_survives),
 	};
 
-	if (argc == 3 && strcmp(argv[1], "run") == 0)
-		return run_queue(argv[2]);
+	if (argc > 2)
+		return serve(argc, argv);
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
