@@ -89,6 +89,22 @@ write_one(struct outerrand_pump *p, struct outerrand *e)
 		p->why = why;
 }
 
+/* What keeps one file from being written (there is no room for it, say) need not keep others. */
+static void
+write_all(struct outerrand_pump *p)
+{
+	struct outerrand *e;
+
+	TAILQ_FOREACH (e, &p->errands, link) {
+		if (e->is_done)
+			continue;
+		write_one(p, e);
+		if (p->why.kind == FAIL_NONE)
+			p->why = p->delivery.why;
+		p->delivery.why = (struct verdict)VERDICT_OK;
+	}
+}
+
 static void
 remove_written(struct outerrand_pump *p)
 {
@@ -102,7 +118,6 @@ static void
 run_write(struct job *job)
 {
 	struct outerrand_pump *p = OUTQUEUE_CONTAINER(job, struct outerrand_pump, file_job);
-	struct outerrand *e;
 	struct maildir m;
 
 	if (!open_maildir(p, &m))
@@ -110,9 +125,7 @@ run_write(struct job *job)
 	delivery_init(
 	    &p->delivery, p->maildir, (mode_t)TAILQ_FIRST(&p->errands)->mode, &m.identity);
 	if (recover(p, &m)) {
-		TAILQ_FOREACH (e, &p->errands, link)
-			if (!e->is_done)
-				write_one(p, e);
+		write_all(p);
 		if (!delivery_flush(&p->delivery))
 			remove_written(p);
 	}

@@ -1,5 +1,8 @@
 #include "outqueue_fixture.h"
 
+#include <signal.h>
+#include <sys/resource.h>
+
 static const char report[] = "From: mailer-daemon\nSubject: failed\n\npart one\n";
 
 static struct outmessage *
@@ -212,6 +215,47 @@ copy_waits_for_its_maildir(void **state)
 	assert_int_equal(count_files(f, "spool/queue", NULL), 0);
 }
 
+/* Both are of one batch, and the first one is more than there is room for. */
+static void
+copy_without_room_keeps_no_other_back(void **state)
+{
+	struct rlimit limit, none;
+	struct fixture *f = *state;
+	struct outqueue_decision d = {.next_attempt = 0};
+	struct str big = STR_INIT;
+	char path[400], blocked[400];
+	struct outmessage *m;
+
+	log_set_level((enum log_level) - 1);
+	write_text(f, "blocked", "");
+	path_of(f, blocked, "blocked");
+	path_of(f, path, "blocked/sent");
+	d.sent_maildir = path;
+	str_append_text(&big, MESSAGE);
+	while (big.len < 2 << 20)
+		str_append_text(&big, "a line of many that all are the same\n");
+	m = queue_one(f, str_text(&big));
+	str_clear(&big);
+	set_fates(m, OUTQUEUE_SENT, "250");
+	decide(f, &d, &m);
+	m = queue_one(f, MESSAGE);
+	set_fates(m, OUTQUEUE_SENT, "250");
+	decide(f, &d, &m);
+	fixture_stop(f);
+	unlink(blocked);
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &none), 0);
+	limit = (struct rlimit){.rlim_cur = 1 << 20, .rlim_max = none.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	fixture_start(f);
+	EVENTUALLY(f, totals(f).messages == 1);
+	assert_int_equal(count_files(f, "blocked/sent/new", NULL), 1);
+	assert_int_equal(count_files(f, "blocked/sent/tmp", NULL), 0);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
+	fixture_restart(f);
+	EVENTUALLY(f, count_files(f, "blocked/sent/new", NULL) == 2);
+}
+
 static void
 known_maildir_is_not_made_again(void **state)
 {
@@ -302,6 +346,7 @@ main(void)
 	    TEST(report_for_nobody_is_none),
 	    TEST(notice_leaves_its_message),
 	    TEST(copy_waits_for_its_maildir),
+	    TEST(copy_without_room_keeps_no_other_back),
 	    TEST(known_maildir_is_not_made_again),
 	    TEST(what_is_owed_is_dropped_by_remove),
 	    TEST(many_copies_arrive_once),
