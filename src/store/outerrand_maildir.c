@@ -83,6 +83,8 @@ write_one(struct outerrand_pump *p, struct outerrand *e)
 		return;
 	}
 	delivery_remove(&p->delivery, &e->delivery);
+	if (p->delivery.why.kind != FAIL_NONE)
+		return; /* it says more of what the disk did */
 	if (e->part == OUTERRAND_COPY && why.code == ENOENT)
 		e->is_done = true;
 	else if (p->why.kind == FAIL_NONE)

@@ -166,6 +166,7 @@ struct page {
 	bool arrived;
 	size_t count;
 	bool has_error;
+	char error[400]; /* the first one's */
 };
 
 static void
@@ -176,6 +177,7 @@ on_page(const struct outqueue_row *rows, size_t count, const struct verdict *why
 	(void)why;
 	p->count = count;
 	p->has_error = count > 0 && rows[0].last_error != NULL;
+	snprintf(p->error, sizeof p->error, "%s", p->has_error ? rows[0].last_error : "");
 	p->arrived = true;
 }
 
@@ -251,6 +253,7 @@ copy_without_room_keeps_no_other_back(void **state)
 	EVENTUALLY(f, totals(f).messages == 1);
 	assert_int_equal(count_files(f, "blocked/sent/new", NULL), 1);
 	assert_int_equal(count_files(f, "blocked/sent/tmp", NULL), 0);
+	EVENTUALLY(f, strstr(get_page(f).error, "limit of file sizes") != NULL);
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &none), 0);
 	fixture_restart(f);
 	EVENTUALLY(f, count_files(f, "blocked/sent/new", NULL) == 2);
