@@ -10,7 +10,7 @@
 static bool
 is_idle(const struct outqueue *q)
 {
-	return (q->start == NULL || q->start_stuck) && q->claim_count <= q->claims_stuck &&
+	return (q->start == NULL || outstart_is_stuck(q)) && q->claim_count <= q->claims_stuck &&
 	       outend_is_idle(q) && !outerrand_is_running(q);
 }
 
@@ -31,7 +31,7 @@ idle_cb(evutil_socket_t fd, short what, void *arg)
 	if (done == NULL || !is_idle(q))
 		return;
 	q->idle = NULL;
-	done(!q->start_stuck && q->claims_stuck == 0 && q->stuck == 0 &&
+	done(!outstart_is_stuck(q) && q->claims_stuck == 0 && q->stuck == 0 &&
 		 !outerrand_is_troubled(q) && !outwatch_is_troubled(q),
 	    q->idle_arg);
 }

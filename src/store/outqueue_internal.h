@@ -53,7 +53,6 @@ struct outqueue {
 
 	struct outwatch *watch;    /* outwatch.c */
 	struct outstart *start;    /* outstart.c; NULL when it is over */
-	bool start_stuck;          /* and it waits for the disk to be mended */
 	struct event *check_event; /* outcheck.c */
 	bool checking;
 	void *claims;        /* outclaim.c, by ID */
@@ -140,6 +139,9 @@ void outstart_open(struct outqueue *queue);
 
 /* An end or a claim has come to its own. */
 void outstart_continue(struct outqueue *queue);
+
+/* It waits for the disk to be mended. */
+bool outstart_is_stuck(const struct outqueue *queue);
 void outstart_close(struct outqueue *queue);
 
 /* -- outcheck.c: are the files still there? --------------------------------------------- */

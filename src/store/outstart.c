@@ -47,6 +47,7 @@ struct outstart {
 	struct outqueue *queue; /* a reference */
 	enum phase phase;
 	bool waiting; /* for ends or claims */
+	bool stuck;   /* some of it failed, and is tried again */
 	bool said;
 	struct outtally tally;
 
@@ -95,10 +96,8 @@ clear_page(struct outstart *s)
 static void
 start_free(struct outstart *s)
 {
-	if (s->queue->start == s) {
+	if (s->queue->start == s)
 		s->queue->start = NULL;
-		s->queue->start_stuck = false;
-	}
 	clear_page(s);
 	if (s->dir != NULL)
 		closedir(s->dir);
@@ -131,7 +130,7 @@ fail(struct outstart *s, const struct verdict *why)
 		closedir(s->dir);
 	s->dir = NULL;
 	s->is_over = false;
-	s->queue->start_stuck = true;
+	s->stuck = true;
 	outqueue_try_later(s->queue, &s->later, try_again);
 	outwatch_wake(s->queue);
 	outidle_check(s->queue);
@@ -452,6 +451,14 @@ outstart_continue(struct outqueue *q)
 {
 	if (q->start != NULL && q->start->waiting)
 		next(q->start);
+}
+
+bool
+outstart_is_stuck(const struct outqueue *q)
+{
+	return q->start != NULL &&
+	       (q->start->stuck || (q->start->waiting && q->claim_count > 0 &&
+				       q->claim_count == q->claims_stuck && outend_is_idle(q)));
 }
 
 /* Unless a job or the list of later work has it. */

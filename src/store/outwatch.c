@@ -84,7 +84,7 @@ outwatch_close(struct outqueue *q)
 static bool
 is_read(const struct outqueue *q)
 {
-	return q->start_stuck || q->claims_stuck >= OUTQUEUE_CLAIMS_MAX ||
+	return outstart_is_stuck(q) || q->claims_stuck >= OUTQUEUE_CLAIMS_MAX ||
 	       (q->watch->read_over && !q->watch->wanted);
 }
 
