@@ -66,6 +66,21 @@ on_decided(const struct verdict *why, void *arg)
 	free(d);
 }
 
+/* What has a row is whole, also after a cut of the power. */
+static void
+check_octets(struct run *r, const struct outmessage *m)
+{
+	char path[400], file[300];
+	struct stat st;
+
+	snprintf(file, sizeof file, "spool/queue/%s.%s", m->id, m->name);
+	path_of(&r->f, path, file);
+	if (stat(path, &st) < 0 || (uint64_t)st.st_size != m->size) {
+		fprintf(stderr, "%s has lost its octets\n", m->name);
+		exit(1);
+	}
+}
+
 /* What the message's name says is what the server does. */
 static void
 attempt(struct run *r, struct outmessage *m)
@@ -80,6 +95,7 @@ attempt(struct run *r, struct outmessage *m)
 	decided->run = r;
 	snprintf(
 	    decided->name, sizeof decided->name, "%s%s", m->name, defers || bad ? "-first" : "");
+	check_octets(r, m);
 	m->attempts++;
 	note("tried", decided->name);
 	if (defers) {
@@ -218,6 +234,9 @@ fill_spool(struct fixture *f)
 	write_text(f, "spool/garbage", "no header\n");
 	path_of(f, path, "spool/linked");
 	path_of(f, other, "elsewhere");
+	assert_int_equal(link(path, other), 0);
+	path_of(f, path, "spool/fails");
+	path_of(f, other, "elsewhere as well");
 	assert_int_equal(link(path, other), 0);
 	write_text(f, "spool/rejected", "no header either\n");
 	path_of(f, path, "spool/rejected");
