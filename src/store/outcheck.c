@@ -95,6 +95,8 @@ change_row(struct state *state, const struct outledger_check *c, int64_t row,
 {
 	int64_t now = clock_wall();
 
+	if (c->is_there && c->state == OUTLEDGER_DECIDED)
+		return true; /* the next start removes it */
 	if (c->is_there)
 		return c->missing == 0 || outledger_set_missing(state, row, 0, tally, why);
 	if (c->missing == 0)

@@ -1,5 +1,6 @@
 #include "store/outledger.h"
 
+#include "base/clock.h"
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "store/outerrand.h"
@@ -413,6 +414,17 @@ forget_namesakes(
 	return ok;
 }
 
+/*
+ * A file that is not there may come back, with the file system it is on: a message without a row
+ * would be sent again.
+ */
+static bool
+keep_missing(struct state *state, const struct outledger_row *row, struct outtally *tally,
+    struct verdict *why)
+{
+	return row->is_missing || outledger_set_missing(state, row->row, clock_wall(), tally, why);
+}
+
 bool
 outledger_end(
     struct state *state, const struct spool_end *end, struct outtally *tally, struct verdict *why)
@@ -431,6 +443,8 @@ outledger_end(
 		     outledger_count(state, row.row, -1, tally, why) &&
 		     set_failed(state, row.row, end->failed_name, why) &&
 		     outledger_count(state, row.row, 1, tally, why);
+	else if (end->is_missing && row.state == OUTLEDGER_DECIDED)
+		ok = keep_missing(state, &row, tally, why);
 	else
 		ok = outledger_forget(state, row.row, tally, why);
 	outledger_row_clear(&row);

@@ -278,7 +278,8 @@ outledger_list_checks(struct state *state, int64_t *after, size_t limit,
     struct outledger_check *checks, size_t *count, struct verdict *why)
 {
 	static const char sql[] = "SELECT row, missing, state, id, name, failed_name"
-				  "  FROM outmessage WHERE row > ?1 AND (state = 0 OR state = 2)"
+				  "  FROM outmessage WHERE row > ?1"
+				  "  AND (state = 0 OR state = 2 OR (state = 1 AND missing <> 0))"
 				  "  AND hidden = 0 ORDER BY row LIMIT ?2";
 	sqlite3_stmt *query = state_query(state, sql, why);
 

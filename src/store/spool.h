@@ -241,6 +241,7 @@ struct spool_end {
 	struct spool_source source;
 	char failed_name[SPOOL_FILE_SIZE]; /* in failed/; "": it is not there */
 	bool is_done;
+	bool is_missing; /* it was not in queue/, perhaps because nothing is mounted there */
 };
 TAILQ_HEAD(spool_end_list, spool_end);
 

@@ -99,11 +99,13 @@ remove_entry(struct spool *s, int dir, const char *part, const char *name, struc
 }
 
 static bool
-remove_everywhere(struct spool *s, const struct spool_end *end, struct verdict *why)
+remove_everywhere(struct spool *s, struct spool_end *end, struct verdict *why)
 {
 	char file[SPOOL_FILE_SIZE], reason[REASON_SIZE];
+	struct stat st;
 
 	s->is_queue_touched = true;
+	end->is_missing = !has_entry(s->queue, spool_file(file, end->id, end->name), &st);
 	if (!remove_entry(s, s->queue, "queue", spool_file(file, end->id, end->name), why))
 		return false;
 	if (end->failed_name[0] == '\0')
@@ -164,6 +166,7 @@ move_to_failed(struct spool *s, struct spool_end *end, struct verdict *why)
 		error = spool_move(s->queue, file, s->failed, end->failed_name);
 	} else if (error == ENOENT) {
 		find_failed(s, end);
+		end->is_missing = end->failed_name[0] == '\0';
 		return true;
 	}
 	if (error != 0)

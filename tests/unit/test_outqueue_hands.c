@@ -158,6 +158,16 @@ drain(struct fixture *f)
 	EVENTUALLY(f, drained);
 }
 
+static bool
+is_left_clean(struct fixture *f)
+{
+	struct idle idle = {.arrived = false};
+
+	outqueue_when_idle(f->queue, on_idle, &idle);
+	EVENTUALLY(f, idle.arrived);
+	return idle.clean;
+}
+
 /* Its copy has a row, also when that is all that a new start knows. */
 static void
 original_that_stays_is_not_claimed_again(void **state)
@@ -220,6 +230,43 @@ failed_put_back_is_retried_for_those_who_failed(void **state)
 	assert_int_equal(totals(f).messages, 1);
 }
 
+/* Its copy could not be written, and then the spool was not mounted. */
+static void
+sent_is_not_sent_again_when_the_spool_is_back(void **state)
+{
+	struct fixture *f = *state;
+	struct outqueue_decision d = {.next_attempt = 0};
+	char there[400], away[400], sent[400], blocked[400];
+	struct lent l;
+
+	write_text(f, "blocked", "");
+	path_of(f, blocked, "blocked");
+	path_of(f, sent, "blocked/sent");
+	path_of(f, there, "spool");
+	path_of(f, away, "elsewhere");
+	d.sent_maildir = sent;
+	drop(f, "letter", MESSAGE);
+	EVENTUALLY(f, f->queued == 1);
+	l = due(f, clock_wall(), false, 1);
+	set_fates(l.messages[0], OUTQUEUE_SENT, "250");
+	decide(f, &d, &l.messages[0]);
+	fixture_stop(f);
+	assert_int_equal(unlink(blocked), 0);
+	assert_int_equal(rename(there, away), 0);
+	fixture_start(f);
+	drain(f);
+	assert_true(is_left_clean(f));
+	assert_int_equal(totals(f).messages, 0);
+	fixture_stop(f);
+	remove_directory(f, "spool");
+	assert_int_equal(rename(away, there), 0);
+	f->claimed = 0;
+	fixture_start(f);
+	drain(f);
+	assert_int_equal(f->claimed, 0);
+	assert_int_equal(count_files(f, "spool/queue", NULL), 0);
+}
+
 /* NAME.ID is longer than what a name is cut to, here inside a character. */
 static void
 long_name_is_claimed_anew_by_retry(void **state)
@@ -255,16 +302,6 @@ retry_that_the_disk_refuses_can_be_asked_again(void **state)
 	assert_int_equal(f->queued, 2);
 	assert_int_equal(ask(f, outqueue_retry, "unknown").kind, FAIL_NONE);
 	EVENTUALLY(f, f->queued == 3);
-}
-
-static bool
-is_left_clean(struct fixture *f)
-{
-	struct idle idle = {.arrived = false};
-
-	outqueue_when_idle(f->queue, on_idle, &idle);
-	EVENTUALLY(f, idle.arrived);
-	return idle.clean;
 }
 
 /* A reading that was under way when it began was not for it. */
@@ -355,6 +392,7 @@ main(void)
 	    TEST(retry_is_of_the_message_that_is_there),
 	    TEST(original_that_stays_is_not_claimed_again),
 	    TEST(failed_put_back_is_retried_for_those_who_failed),
+	    TEST(sent_is_not_sent_again_when_the_spool_is_back),
 	    TEST(long_name_is_claimed_anew_by_retry),
 	    TEST(retry_that_the_disk_refuses_can_be_asked_again),
 	    TEST(drain_takes_what_came_during_a_look),
