@@ -106,35 +106,88 @@ cut_header(const char *piece, size_t len, bool *blank, bool *over)
 	return len;
 }
 
+/* The original on its way into a report; embedded in the caller. */
+struct original {
+	struct lines *lines;
+	bool whole; /* else its header only */
+	bool leaves; /* the report goes by mail: without what must never leave */
+	struct rfc5322_filter filter;
+	struct str out; /* the filter's */
+	bool blank;     /* the last octets were a line's end */
+	bool over;      /* no more of it is wanted */
+	size_t total;
+};
+
+static void
+put_original(struct original *o, const char *data, size_t len)
+{
+	if (o->over)
+		return;
+	if (!o->whole)
+		len = cut_header(data, len, &o->blank, &o->over);
+	put_lines(o->lines, data, len);
+	if (o->over)
+		o->lines->cr = false; /* the empty line's */
+	o->total += len;
+	o->over = o->over || (!o->whole && o->total >= HEADER_SHOWN);
+}
+
+/* Bcc and what steers are for the sender's own eyes (RFC 5322 section 3.6.3). */
+static bool
+feed_original(struct original *o, const char *piece, size_t len, bool first, struct verdict *why)
+{
+	size_t skip = first ? skip_from_line(piece, len) : 0;
+	bool ok = true;
+
+	if (!o->leaves) {
+		put_original(o, piece + skip, len - skip);
+		return true;
+	}
+	ok = rfc5322_filter_feed(&o->filter, piece, len, &o->out, why);
+	put_original(o, str_text(&o->out), o->out.len);
+	str_truncate(&o->out, 0);
+	return ok;
+}
+
+static bool
+read_original(struct original *o, int fd, const char *path, struct verdict *why)
+{
+	char *piece = xmalloc(PIECE_SIZE);
+	bool ok = true, first = true;
+	ssize_t n = 0;
+
+	while (ok && !o->over && o->lines->error == 0 &&
+	       (n = read_piece(fd, piece, PIECE_SIZE)) > 0) {
+		ok = feed_original(o, piece, (size_t)n, first, why);
+		first = false;
+	}
+	if (n < 0)
+		ok = fault_errno(why, "report", errno, "read", path);
+	free(piece);
+	return ok;
+}
+
 static bool
 write_original(
     const struct outerrand *e, int fd, const char *path, struct lines *l, struct verdict *why)
 {
-	bool whole = e->part == OUTERRAND_ORIGINAL, blank = true, over = false;
-	char *piece = xmalloc(PIECE_SIZE);
-	size_t total = 0;
-	ssize_t n;
+	static const struct rfc5322_rewrite nothing;
+	struct original o = {.lines = l,
+	    .whole = e->part == OUTERRAND_ORIGINAL,
+	    .leaves = e->maildir[0] == '\0',
+	    .blank = true};
+	bool ok;
 
-	while (!over && l->error == 0 && (n = read_piece(fd, piece, PIECE_SIZE)) != 0) {
-		size_t skip, len;
-
-		if (n < 0) {
-			fault_errno(why, "report", errno, "read", path);
-			break;
-		}
-		skip = total == 0 ? skip_from_line(piece, (size_t)n) : 0;
-		len = (size_t)n - skip;
-		if (!whole)
-			len = cut_header(piece + skip, len, &blank, &over);
-		put_lines(l, piece + skip, len);
-		total += (size_t)n;
-		if (over)
-			l->cr = false; /* the empty line's */
-		over = over || (!whole && total >= HEADER_SHOWN);
+	rfc5322_filter_init(&o.filter, &nothing);
+	ok = read_original(&o, fd, path, why);
+	if (ok && o.leaves) {
+		rfc5322_filter_finish(&o.filter, &o.out);
+		put_original(&o, str_text(&o.out), o.out.len);
 	}
 	end_lines(l);
-	free(piece);
-	return why->kind == FAIL_NONE;
+	rfc5322_filter_clear(&o.filter);
+	str_clear(&o.out);
+	return ok;
 }
 
 static bool

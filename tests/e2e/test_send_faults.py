@@ -304,6 +304,26 @@ def test_where_bounces_go(daemon, relay, spool, account, where):
     assert daemon.maildir().messages() == []
 
 
+@pytest.mark.parametrize("ret", ["full", "hdrs"])
+def test_a_bounce_by_mail_names_no_hidden_recipient(daemon, relay, spool, account, ret):
+    """What leaves the machine has no Bcc in it, nor what steers; the rest is as it was."""
+    relay.on("RCPT", faults.matching("you@", faults.answer("550 5.1.1 no such user")))
+    fields = ["Bcc: hidden@example.com", "X-Postrider-Sender: me@example.org", "X-Kept: yes"]
+    head = "".join(field + "\n" for field in fields).encode()
+    spool.drop("letter", b"From me Fri\n" + head + letter(1))
+    account(account_maildir=None, bounce_to="post@example.org", dsn={"ret": ret}).start()
+    relay.wait_accepted(2)
+    (bounce,) = [t for t in relay.accepted if t.recipients == ["post@example.org"]]
+    spool.wait_empty()
+    assert b"hidden@example.com" not in bounce.octets
+    assert b"X-Postrider-" not in bounce.octets
+    report = Report(b"Return-Path: <>\n" + bounce.octets.replace(b"\r\n", b"\n"))
+    original = report.original.as_string()
+    assert "X-Kept: yes" in original
+    assert "Subject: number 1" in original
+    assert ("Message 1." in original) == (ret == "full")
+
+
 def test_too_large_for_the_server(daemon, relay, spool, account):
     relay.size_limit = 10_000
     drop_letters(spool, 1, body="x" * 70 + "\n" + "y" * 70 + "\n" * 20_000)

@@ -106,6 +106,8 @@ report_goes_by_mail(void **state)
 	    .report_has_original = true,
 	    .report_account = "a",
 	    .report_recipient = "me@example.org"};
+	/* It leaves the machine, so the Bcc of MESSAGE is not in it. */
+	static const char original[] = "From: me@example.org\nTo: you@example.net\n\ntext\n";
 	char found[300], *text;
 	struct lent l;
 
@@ -118,11 +120,12 @@ report_goes_by_mail(void **state)
 	assert_string_equal(l.messages[0]->sender, "");
 	assert_int_equal(l.messages[0]->recipient_count, 1);
 	assert_string_equal(l.messages[0]->recipients[0].address, "me@example.org");
-	assert_int_equal(l.messages[0]->size, sizeof report - 1 + strlen(MESSAGE));
+	assert_int_equal(l.messages[0]->size, sizeof report - 1 + sizeof original - 1);
 	outqueue_return(f->queue, &l.messages[0]);
 	assert_int_equal(count_files(f, "spool/queue", found), 1);
 	text = read_text(f, found);
 	assert_int_equal(strncmp(text, report, sizeof report - 1), 0);
+	assert_string_equal(text + sizeof report - 1, original);
 	free(text);
 	assert_int_equal(totals(f).messages, 1);
 	fixture_restart(f);
