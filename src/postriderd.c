@@ -3,6 +3,7 @@
  */
 #include "auth/vault.h"
 #include "base/clock.h"
+#include "base/events.h"
 #include "base/lag.h"
 #include "base/log.h"
 #include "base/notify.h"
@@ -64,6 +65,7 @@ struct postriderd {
 	struct worker *log_worker;
 	struct log_keeper *log_keeper;
 	struct worker *load_worker;
+	struct events events; /* of both sides, heard by control */
 	struct fetcher *fetcher;
 	struct deliverer *deliverer;
 	struct control *control;
@@ -205,6 +207,8 @@ apply_config(struct postriderd *d, struct config *config)
 	deliverer_configure(d->deliverer, config);
 	config_unref(&old);
 	log_info("configuration %s reloaded: %zu accounts", config->file, config->account_count);
+	events_tell(&d->events, &(struct happening){.kind = HAPPENED_CONFIG_RELOADED,
+				    .accounts = config->account_count});
 }
 
 static void
@@ -414,6 +418,7 @@ open_control(struct postriderd *d)
 	    .base = d->base,
 	    .fetcher = d->fetcher,
 	    .deliverer = d->deliverer,
+	    .events = &d->events,
 	    .config = d->config,
 	    .listen_fd = -1,
 	    .version = PACKAGE_VERSION,
@@ -437,6 +442,7 @@ open_deliverer(struct postriderd *d)
 	    .vault = d->vault,
 	    .log_worker = d->log_worker,
 	    .load_worker = d->load_worker,
+	    .events = &d->events,
 	};
 	struct verdict why;
 
@@ -460,6 +466,7 @@ open_rooms(struct postriderd *d)
 	    .store = d->store,
 	    .vault = d->vault,
 	    .log_worker = d->log_worker,
+	    .events = &d->events,
 	};
 	d->fetcher = fetcher_new(&settings);
 }

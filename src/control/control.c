@@ -8,6 +8,7 @@
 #include "control/control_private.h"
 #include "control/control_queue.h"
 #include "control/control_verbs.h"
+#include "control/control_watch.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -53,6 +54,7 @@ remove_client(struct control *control, struct client_entry *entry)
 {
 	control_pending_forget(control, entry->client);
 	control_queue_forget(control, entry->client);
+	control_watch_forget(control, entry->client);
 	control_client_free(&entry->client);
 	TAILQ_REMOVE(&control->clients, entry, link);
 	if (entry->refused)
@@ -190,6 +192,7 @@ control_new(const struct control_settings *settings, struct verdict *why)
 	TAILQ_INIT(&control->reloading);
 	TAILQ_INIT(&control->reload_next);
 	TAILQ_INIT(&control->questions);
+	TAILQ_INIT(&control->watchers);
 	control->accept_again = evtimer_new(settings->base, accept_again_cb, control);
 	if (control->accept_again == NULL)
 		exit(EX_OSERR);

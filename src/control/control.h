@@ -11,6 +11,7 @@ struct config_faults;
 struct control;
 struct deliverer;
 struct event_base;
+struct events;
 struct fetcher;
 
 /*
@@ -25,7 +26,7 @@ struct control_limits {
 	int64_t idle;       /* 60 s: without a request, or without reading an answer */
 	int64_t linger;     /* 1 s: for what a refused client is still sending */
 	size_t output_high; /* 64 KiB unread: its next request waits */
-	size_t output_max;  /* 4 MiB unread and yet another answer: it is dropped */
+	size_t output_max;  /* 4 MiB unread and yet another answer, or event: it is dropped */
 };
 
 /* NULL, or no faults: the new configuration is in force.  Borrowed for the call. */
@@ -53,6 +54,7 @@ struct control_settings {
 	 * closed.  NULL: nothing is sent, and the queue's verbs are refused.
 	 */
 	struct deliverer *deliverer;
+	struct events *events; /* borrowed until control_free(): what `watch` tells of */
 	struct config *config; /* a reference is held: socket, accounts */
 	int listen_fd;         /* a listening UNIX socket (socket activation), taken; or -1 */
 	const char *version;   /* borrowed until control_free() */

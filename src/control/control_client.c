@@ -6,6 +6,7 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,6 +38,8 @@ struct control_client {
 	bool eof;                /* the peer sends no more; it may still read */
 	void (*more)(void *arg); /* the answer's next part; NULL: none is waited for */
 	void *more_arg;
+	bool watching;           /* control_client_watch() */
+	struct evbuffer *pushed; /* waits for the end of an answer in parts; NULL: none is */
 };
 
 json_t *
@@ -178,12 +181,34 @@ write_text(struct control_client *c, const char *text, size_t len)
 		exit(EX_OSERR);
 }
 
+/* Until the answer's end, what is pushed has to wait. */
+static void
+begin_parts(struct control_client *c)
+{
+	if (c->pushed == NULL)
+		c->pushed = evbuffer_new();
+	if (c->pushed == NULL)
+		exit(EX_OSERR);
+}
+
+static void
+end_parts(struct control_client *c)
+{
+	if (c->pushed == NULL)
+		return;
+	if (evbuffer_add_buffer(bufferevent_get_output(c->bev), c->pushed) < 0)
+		exit(EX_OSERR);
+	evbuffer_free(c->pushed);
+	c->pushed = NULL;
+}
+
 void
 control_client_answer_part(
     struct control_client *c, const char *text, size_t len, void (*more)(void *arg), void *arg)
 {
 	if (c->state != CLIENT_HELD)
 		return;
+	begin_parts(c);
 	write_text(c, text, len);
 	c->more = more;
 	c->more_arg = arg;
@@ -197,6 +222,7 @@ control_client_answer_end(struct control_client *c, const char *text, size_t len
 		return;
 	write_text(c, text, len);
 	write_text(c, "\n", 1);
+	end_parts(c);
 	c->more = NULL;
 	c->state = CLIENT_READING;
 	serve_later(c);
@@ -209,6 +235,52 @@ control_client_refuse(struct control_client *c, const char *text)
 		write_answer(c, control_client_error(text));
 	if (c->state != CLIENT_OVER)
 		finish(c);
+}
+
+void
+control_client_watch(struct control_client *c)
+{
+	c->watching = true;
+}
+
+bool
+control_client_is_watching(const struct control_client *c)
+{
+	return c->watching;
+}
+
+/* What waits to be read is still sent, unless the client reads nothing any more. */
+static void
+drop_watcher(struct control_client *c)
+{
+	static const char text[] =
+	    "{\"ok\":false,\"error\":\"events come faster than they are read; closing\"}\n";
+
+	if (c->pushed != NULL) {
+		end_later(c); /* in the middle of an answer there is no saying it */
+		return;
+	}
+	write_text(c, text, sizeof text - 1);
+	finish(c);
+}
+
+static size_t
+pushed_unread(const struct control_client *c)
+{
+	return unread_output(c) + (c->pushed != NULL ? evbuffer_get_length(c->pushed) : 0);
+}
+
+void
+control_client_push(struct control_client *c, const char *line, size_t len)
+{
+	struct evbuffer *to = c->pushed != NULL ? c->pushed : bufferevent_get_output(c->bev);
+
+	if (c->state != CLIENT_READING && c->state != CLIENT_HELD)
+		return;
+	if (pushed_unread(c) + len > c->limits->output_max)
+		drop_watcher(c);
+	else if (evbuffer_add(to, line, len) < 0 || evbuffer_add(to, "\n", 1) < 0)
+		exit(EX_OSERR);
 }
 
 /* Valid UTF-8 as jansson judges it, and no NUL. */
@@ -243,15 +315,24 @@ serve_line(struct control_client *c, char *line, size_t len)
 		c->calls->request(c, line, c->arg);
 }
 
-/* No whole line is there. */
+/* The peer has closed, and not only said that it sends no more. */
+static bool
+is_gone(const struct control_client *c)
+{
+	struct pollfd p = {.fd = control_client_fd(c)};
+
+	return poll(&p, 1, 0) > 0 && (p.revents & (POLLHUP | POLLERR)) != 0;
+}
+
+/* No whole line is there.  A watcher that has said all may stay, and is looked after. */
 static void
 wait_for_line(struct control_client *c, size_t waiting)
 {
 	if (c->eof && waiting > 0)
 		control_client_refuse(c, "the request has no line end; nothing was done");
-	else if (c->eof)
+	else if (c->eof && !(c->watching && !is_gone(c)))
 		finish(c);
-	else if (!event_pending(c->timer, EV_TIMEOUT, NULL))
+	else if ((c->eof || !c->watching) && !event_pending(c->timer, EV_TIMEOUT, NULL))
 		arm(c->timer, c->limits->idle);
 	read_more(c);
 }
@@ -329,7 +410,9 @@ timer_cb(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (c->state == CLIENT_READING)
+	if (c->state == CLIENT_READING && c->watching)
+		serve_later(c);
+	else if (c->state == CLIENT_READING)
 		on_idle(c);
 	else if (c->state == CLIENT_LINGERING)
 		end_later(c);
@@ -441,6 +524,8 @@ control_client_free(struct control_client **client)
 	if (c == NULL)
 		return;
 	flush_now(c);
+	if (c->pushed != NULL)
+		evbuffer_free(c->pushed);
 	bufferevent_free(c->bev);
 	event_free(c->serve);
 	event_free(c->timer);

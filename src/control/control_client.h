@@ -4,6 +4,7 @@
 #include "control/control.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 
 /*
  * One connection to the control socket: lines in, one answer a line out, in order.  A request
@@ -41,6 +42,19 @@ void control_client_answer_part(struct control_client *client, const char *text,
 
 /* The last part, without the line end: the request is answered. */
 void control_client_answer_end(struct control_client *client, const char *text, size_t len);
+
+/*
+ * From now on there may be lines that nobody asked for, and the client may be silent for as long as
+ * it likes.  Its requests are still served.
+ */
+void control_client_watch(struct control_client *client);
+bool control_client_is_watching(const struct control_client *client);
+
+/*
+ * Such a line (JSON, without its end), never in the middle of an answer.  When more than output_max
+ * octets are unread the client is told so in its place, and let go in a later turn.
+ */
+void control_client_push(struct control_client *client, const char *line, size_t len);
 
 /* Answers {"ok":false,"error":text}, takes no more requests, and closes when that is sent. */
 void control_client_refuse(struct control_client *client, const char *text);

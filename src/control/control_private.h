@@ -28,6 +28,10 @@ TAILQ_HEAD(control_pending_list, control_pending);
 struct control_question;
 TAILQ_HEAD(control_question_list, control_question);
 
+/* A client that is told what happens; control_watch.c has it. */
+struct control_watcher;
+TAILQ_HEAD(control_watcher_list, control_watcher);
+
 /* A reading of the configuration under way; outlives struct control when it must. */
 struct control_reload {
 	struct control *control;
@@ -54,6 +58,7 @@ struct control {
 	struct control_pending_list reload_next; /* asked since: need a reading of their own */
 	struct control_reload *reload;           /* NULL: none under way */
 	struct control_question_list questions;
+	struct control_watcher_list watchers;
 	int64_t mono_started;
 	bool stopping;
 };

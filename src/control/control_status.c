@@ -74,8 +74,8 @@ smtp_json(const struct deliverer_view *view)
 }
 
 /* The fetcher keeps the configuration's order, but also accounts that are about to end. */
-static bool
-find_fetching(
+bool
+control_status_fetching(
     const struct fetcher *fetcher, const char *name, size_t near, struct fetcher_view *view)
 {
 	size_t count = fetcher_count(fetcher);
@@ -89,8 +89,8 @@ find_fetching(
 	return false;
 }
 
-static bool
-find_sending(
+bool
+control_status_sending(
     const struct deliverer *deliverer, const char *name, size_t near, struct deliverer_view *view)
 {
 	size_t count = deliverer != NULL ? deliverer_count(deliverer) : 0;
@@ -134,9 +134,9 @@ account_json(const struct fetcher *fetcher, const struct deliverer *deliverer,
 	struct deliverer_view sending;
 	json_t *smtp;
 
-	if (!find_fetching(fetcher, account->name, near, &fetching))
+	if (!control_status_fetching(fetcher, account->name, near, &fetching))
 		fetching = (struct fetcher_view){.state = "disabled", .on_server = -1};
-	if (find_sending(deliverer, account->name, near, &sending))
+	if (control_status_sending(deliverer, account->name, near, &sending))
 		smtp = smtp_json(&sending);
 	else
 		smtp = unsent_json(account->smtp);
@@ -270,7 +270,7 @@ find_trouble(const struct deliverer *deliverer, const struct config *config, con
 	for (size_t i = 0; i < config->account_count; i++) {
 		if (strcmp(config->accounts[i].name, account) != 0)
 			continue;
-		return find_sending(deliverer, account, i, view) && view->failures > 0 &&
+		return control_status_sending(deliverer, account, i, view) && view->failures > 0 &&
 		       (strcmp(view->state, "backoff") == 0 || strcmp(view->state, "blocked") == 0);
 	}
 	return false;

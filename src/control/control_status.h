@@ -2,11 +2,15 @@
 #define POSTRIDER_CONTROL_CONTROL_STATUS_H
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct config;
 struct deliverer;
+struct deliverer_view;
 struct fetcher;
+struct fetcher_view;
 struct outqueue_row;
 
 /*
@@ -20,6 +24,15 @@ json_t *control_status_time(int64_t wall);
 /* All of them, or only the named one. */
 json_t *control_status_accounts(const struct fetcher *fetcher, const struct deliverer *deliverer,
     const struct config *config, const char *only);
+
+/*
+ * The side's view of the account; false when it has none there, and then *view says nothing.
+ * near: where the room is likely to list it.
+ */
+bool control_status_fetching(
+    const struct fetcher *fetcher, const char *name, size_t near, struct fetcher_view *view);
+bool control_status_sending(const struct deliverer *deliverer, const char *name, size_t near,
+    struct deliverer_view *view);
 
 json_t *control_status_queue(struct deliverer *deliverer);
 

@@ -4,12 +4,14 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "config/config.h"
+#include "control/control_metrics.h"
 #include "control/control_peer.h"
 #include "control/control_pending.h"
 #include "control/control_private.h"
 #include "control/control_queue.h"
 #include "control/control_status.h"
 #include "control/control_suggest.h"
+#include "control/control_watch.h"
 #include "deliver/deliverer.h"
 #include "fetch/fetcher.h"
 
@@ -310,6 +312,29 @@ serve_version(struct request *r)
 	control_client_answer(r->client, answer);
 }
 
+static void
+serve_watch(struct request *r)
+{
+	const char *account = r->word[1];
+
+	if (account != NULL && config_account(r->control->config, account) == NULL)
+		answer_no_account(r, account);
+	else
+		control_watch_start(r->control, r->client, account);
+}
+
+static void
+serve_metrics(struct request *r)
+{
+	struct str text = STR_INIT;
+	json_t *answer = control_client_ok();
+
+	control_metrics_append(&text, r->control);
+	json_object_set_new(answer, "text", control_client_text(str_text(&text)));
+	control_client_answer(r->client, answer);
+	str_clear(&text);
+}
+
 static void serve_help(struct request *r);
 
 static const struct verb verbs[] = {
@@ -337,6 +362,10 @@ static const struct verb verbs[] = {
 	"read the configuration again; a faulty one is refused and the old one stays"},
     {"stop", 0, 0, TAKES_ACCOUNT, true, serve_stop, "",
 	"finish what is under way and end the daemon"},
+    {"watch", 0, 1, TAKES_ACCOUNT, false, serve_watch, "[ACCOUNT]",
+	"a line for each event from now on, of all accounts or of one"},
+    {"metrics", 0, 0, TAKES_ACCOUNT, false, serve_metrics, "",
+	"counters and gauges in the exposition format of Prometheus"},
     {"version", 0, 0, TAKES_ACCOUNT, false, serve_version, "", "the daemon's version"},
     {"help", 0, 0, TAKES_ACCOUNT, false, serve_help, "", "this list"},
 };

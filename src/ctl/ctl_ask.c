@@ -14,8 +14,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define PATIENCE 30 /* s */
-
 /* No daemon says more; what does is no daemon. */
 #define ANSWER_MAX (256u * 1024 * 1024)
 
@@ -59,7 +57,7 @@ connect_to(const char *path)
 	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
-	set_timeout(fd, SO_SNDTIMEO, PATIENCE);
+	set_timeout(fd, SO_SNDTIMEO, CTL_ASK_PATIENCE);
 	if (connect(fd, (const struct sockaddr *)&address, sizeof address) == 0)
 		return fd;
 	error = errno;
@@ -131,7 +129,14 @@ send_line(int fd, const char *request)
 		sent += (size_t)n;
 	}
 	free(line);
-	(void)shutdown(fd, SHUT_WR);
+}
+
+int
+ctl_ask_no_answer(void)
+{
+	complain("the daemon is there but has not answered for %d s; its log may say why",
+	    CTL_ASK_PATIENCE);
+	return EX_UNAVAILABLE;
 }
 
 static int
@@ -145,12 +150,8 @@ receive_line(int fd, struct str *answer)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-			complain("the daemon is there but has not answered for %d s; its log may "
-				 "say why",
-			    PATIENCE);
-			return EX_UNAVAILABLE;
-		}
+		if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+			return ctl_ask_no_answer();
 		if (n <= 0) {
 			complain("the daemon closed the connection without an answer%s%s",
 			    n < 0 ? ": " : "", n < 0 ? strerror(errno) : "");
@@ -175,9 +176,44 @@ ctl_ask(const struct ctl_places *places, const char *request, bool patient, stru
 	if (fd < 0)
 		return code;
 	if (!patient)
-		set_timeout(fd, SO_RCVTIMEO, PATIENCE);
+		set_timeout(fd, SO_RCVTIMEO, CTL_ASK_PATIENCE);
 	send_line(fd, request);
+	(void)shutdown(fd, SHUT_WR);
 	code = receive_line(fd, answer);
 	close(fd);
 	return code;
+}
+
+/* The sending side stays open: its end would tell the daemon less than that of the process. */
+int
+ctl_ask_open(const struct ctl_places *places, const char *request, int *code)
+{
+	int fd = connect_any(places, code);
+
+	if (fd >= 0)
+		send_line(fd, request);
+	return fd;
+}
+
+void
+ctl_ask_print_refusal(const json_t *answer)
+{
+	const char *error = json_string_value(json_object_get(answer, "error"));
+	const json_t *faults = json_object_get(answer, "faults");
+	struct str s = STR_INIT;
+	const json_t *fault;
+	size_t i;
+
+	str_append_text(&s, "postriderctl: ");
+	ctl_text_append(
+	    &s, error != NULL ? error : "the daemon refuses, and does not say why", false);
+	json_array_foreach(faults, i, fault)
+	{
+		const char *text = json_string_value(fault);
+
+		str_append_text(&s, "\n  ");
+		ctl_text_append(&s, text != NULL ? text : "-", false);
+	}
+	fprintf(stderr, "%s\n", str_text(&s));
+	str_clear(&s);
 }

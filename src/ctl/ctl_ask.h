@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "ctl/ctl_place.h"
 
+#include <jansson.h>
 #include <stdbool.h>
 
 /*
@@ -13,5 +14,22 @@
  * standard error what is wrong: EX_UNAVAILABLE, EX_NOPERM, EX_IOERR, EX_PROTOCOL.
  */
 int ctl_ask(const struct ctl_places *places, const char *request, bool patient, struct str *answer);
+
+/*
+ * For an answer that does not end: returns the connected descriptor after sending the request, or
+ * -1 with *code set, as above.
+ */
+int ctl_ask_open(const struct ctl_places *places, const char *request, int *code);
+
+/* Says on standard error that the daemon has not answered for so long.  Returns EX_UNAVAILABLE. */
+int ctl_ask_no_answer(void);
+
+/* The daemon's no on standard error, with the faults it may have listed. */
+void ctl_ask_print_refusal(const json_t *answer);
+
+#define CTL_ASK_PATIENCE 30 /* s */
+
+/* The daemon answered, and the answer was no. */
+#define CTL_EXIT_REFUSED 1
 
 #endif

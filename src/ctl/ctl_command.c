@@ -145,26 +145,48 @@ append_version(
 	str_append_char(s, '\n');
 }
 
+/* Line by line as it is, save what a terminal would obey. */
+static void
+append_metrics(
+    struct str *s, const json_t *answer, char *const *words, const struct ctl_screen *screen)
+{
+	const char *text = ctl_json_text(answer, "text");
+
+	(void)words;
+	for (; text != NULL && *text != '\0'; text += strcspn(text, "\n"), text += *text == '\n') {
+		struct str line = STR_INIT;
+
+		str_append(&line, text, strcspn(text, "\n"));
+		ctl_text_append(s, str_text(&line), screen->ascii);
+		str_append_char(s, '\n');
+		str_clear(&line);
+	}
+}
+
 static const struct ctl_command commands[] = {
-    {"status", 0, 1, false, false, append_status, "[ACCOUNT]",
+    {"status", 0, 1, CTL_SOON, false, append_status, "[ACCOUNT]",
 	"what the daemon and its accounts do, and what troubles them"},
-    {"queue", 0, 1, false, false, append_queue, "[ID]", "the messages that wait to be sent"},
-    {"sessions", 0, 0, false, false, append_sessions, "", "the sessions with servers running now"},
-    {"poll", 0, 1, false, false, append_poll, "[ACCOUNT]",
+    {"queue", 0, 1, CTL_SOON, false, append_queue, "[ID]", "the messages that wait to be sent"},
+    {"sessions", 0, 0, CTL_SOON, false, append_sessions, "", "the sessions with servers running now"},
+    {"poll", 0, 1, CTL_SOON, false, append_poll, "[ACCOUNT]",
 	"fetch now from this account, or from all"},
-    {"flush", 0, 1, false, false, append_flush, "[ID|ACCOUNT]",
+    {"flush", 0, 1, CTL_SOON, false, append_flush, "[ID|ACCOUNT]",
 	"send now what waits: all, an account's, or one message"},
-    {"hold", 1, 1, true, false, append_hold, "ID", "keep a message in the queue"},
-    {"release", 1, 1, true, false, append_release, "ID", "let a held message go"},
-    {"remove", 1, 1, true, false, append_remove, "ID",
+    {"hold", 1, 1, CTL_PATIENT, false, append_hold, "ID", "keep a message in the queue"},
+    {"release", 1, 1, CTL_PATIENT, false, append_release, "ID", "let a held message go"},
+    {"remove", 1, 1, CTL_PATIENT, false, append_remove, "ID",
 	"delete a message from the queue; its sender is not told"},
-    {"retry", 1, 1, true, true, append_retry, "NAME", "send a message in failed/ again"},
-    {"adopt", 1, 2, true, false, append_adopt, "ACCOUNT ['*']",
+    {"retry", 1, 1, CTL_PATIENT, true, append_retry, "NAME", "send a message in failed/ again"},
+    {"adopt", 1, 2, CTL_PATIENT, false, append_adopt, "ACCOUNT ['*']",
 	"accept the Maildir as it is; with * mark all on the server as fetched"},
-    {"reload", 0, 0, true, false, append_reload, "", "read the configuration again"},
-    {"stop", 0, 0, false, false, append_stop, "", "finish what is under way and end the daemon"},
-    {"version", 0, 0, false, false, append_version, "", "the daemon's version"},
-    {"help", 0, 0, false, false, NULL, "", "this text"},
+    {"reload", 0, 0, CTL_PATIENT, false, append_reload, "", "read the configuration again"},
+    {"stop", 0, 0, CTL_SOON, false, append_stop, "", "finish what is under way and end the daemon"},
+    {"watch", 0, 1, CTL_ENDLESS, false, NULL, "[ACCOUNT]",
+	"a line for each event, until it is interrupted"},
+    {"metrics", 0, 0, CTL_SOON, false, append_metrics, "",
+	"counters and gauges for Prometheus"},
+    {"version", 0, 0, CTL_SOON, false, append_version, "", "the daemon's version"},
+    {"help", 0, 0, CTL_SOON, false, NULL, "", "this text"},
 };
 
 #define COMMAND_COUNT (sizeof commands / sizeof commands[0])

@@ -8,12 +8,15 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+/* How long the daemon may take. */
+enum ctl_wait { CTL_SOON, CTL_PATIENT, CTL_ENDLESS };
+
 /* The table of commands: what each takes, and how its answer is put for people. */
 struct ctl_command {
 	const char *name;
 	size_t min; /* operands */
 	size_t max;
-	bool patient;    /* the daemon may take its time */
+	enum ctl_wait wait; /* ENDLESS: lines come until somebody ends it, see ctl_watch.h */
 	bool takes_name; /* of a file: there may be blanks in the operand */
 	/* The words are the operands of the command, NULL-terminated. */
 	void (*append)(struct str *s, const json_t *answer, char *const *words,

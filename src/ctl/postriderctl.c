@@ -3,6 +3,7 @@
 #include "ctl/ctl_command.h"
 #include "ctl/ctl_place.h"
 #include "ctl/ctl_text.h"
+#include "ctl/ctl_watch.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -10,9 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
-
-/* The daemon answered, and the answer was no. */
-#define EXIT_REFUSED 1
 
 struct options {
 	const char *config;
@@ -87,30 +85,6 @@ parse_options(int argc, char **argv, struct options *o)
 	return EX_USAGE;
 }
 
-/* The daemon's no, with the faults it may have listed. */
-static void
-print_refusal(const json_t *answer)
-{
-	const char *error = json_string_value(json_object_get(answer, "error"));
-	const json_t *faults = json_object_get(answer, "faults");
-	struct str s = STR_INIT;
-	const json_t *fault;
-	size_t i;
-
-	str_append_text(&s, "postriderctl: ");
-	ctl_text_append(
-	    &s, error != NULL ? error : "the daemon refuses, and does not say why", false);
-	json_array_foreach(faults, i, fault)
-	{
-		const char *text = json_string_value(fault);
-
-		str_append_text(&s, "\n  ");
-		ctl_text_append(&s, text != NULL ? text : "-", false);
-	}
-	fprintf(stderr, "%s\n", str_text(&s));
-	str_clear(&s);
-}
-
 static void
 print_for_people(const struct ctl_command *command, const json_t *answer, char *const *words)
 {
@@ -137,11 +111,11 @@ print_answer(const struct options *o, const struct ctl_command *command, const s
 		return EX_PROTOCOL;
 	}
 	if (!json_is_true(json_object_get(answer, "ok")))
-		code = EXIT_REFUSED;
+		code = CTL_EXIT_REFUSED;
 	if (o->json)
 		printf("%s\n", str_text(line));
-	else if (code == EXIT_REFUSED)
-		print_refusal(answer);
+	else if (code == CTL_EXIT_REFUSED)
+		ctl_ask_print_refusal(answer);
 	else
 		print_for_people(command, answer, words);
 	json_decref(answer);
@@ -149,19 +123,31 @@ print_answer(const struct options *o, const struct ctl_command *command, const s
 }
 
 static int
+ask_once(const struct options *o, const struct ctl_command *command,
+    const struct ctl_places *places, const char *request, char *const *words)
+{
+	struct str answer = STR_INIT;
+	int code = ctl_ask(places, request, command->wait == CTL_PATIENT, &answer);
+
+	if (code == EX_OK)
+		code = print_answer(o, command, &answer, words);
+	str_clear(&answer);
+	return code;
+}
+
+static int
 ask(const struct options *o, const struct ctl_command *command, char *const *words)
 {
-	struct str request = STR_INIT, answer = STR_INIT;
+	struct str request = STR_INIT;
 	struct ctl_places places;
 	int code = ctl_place_find(&places, o->socket, o->config);
 
 	ctl_command_append_request(&request, command, words);
-	if (code == EX_OK)
-		code = ctl_ask(&places, str_text(&request), command->patient, &answer);
-	if (code == EX_OK)
-		code = print_answer(o, command, &answer, words);
+	if (code == EX_OK && command->wait == CTL_ENDLESS)
+		code = ctl_watch(&places, str_text(&request), o->json);
+	else if (code == EX_OK)
+		code = ask_once(o, command, &places, str_text(&request), words);
 	str_clear(&request);
-	str_clear(&answer);
 	ctl_place_clear(&places);
 	return code;
 }
@@ -181,7 +167,7 @@ run(int argc, char **argv)
 	command = ctl_command_find(optind < argc ? argv[optind] : "status", words, count);
 	if (command == NULL)
 		return EX_USAGE;
-	if (command->append != NULL || o.json)
+	if (command->append != NULL || command->wait == CTL_ENDLESS || o.json)
 		return ask(&o, command, words);
 	print_help();
 	return EX_OK;

@@ -1,6 +1,7 @@
 #include "deliver/deliverer.h"
 
 #include "base/clock.h"
+#include "base/events.h"
 #include "base/log.h"
 #include "base/queue.h"
 #include "base/str.h"
@@ -171,6 +172,23 @@ admit(struct deliverer *d, const char *id, const char *name, const struct route 
 	outqueue_admit(d->settings.queue, &admission);
 }
 
+static void
+tell_queued(const struct deliverer *d, const char *id, const char *name, uint64_t size,
+    const struct route *route)
+{
+	const struct happening queued = {
+	    .kind = HAPPENED_MESSAGE_QUEUED,
+	    .account = route->account,
+	    .message = id,
+	    .name = name,
+	    .sender = route->sender,
+	    .recipients = route->recipient_count,
+	    .octets = size,
+	};
+
+	events_tell(d->settings.events, &queued);
+}
+
 /* What a message asks for and does not get must not pass in silence. */
 static void
 note_oddities(const char *id, const char *name, const struct envelope_request *request)
@@ -194,7 +212,6 @@ on_claimed(const char *id, const char *name, uint64_t size, const struct envelop
 	struct str reason = STR_INIT;
 	char shown[300];
 
-	(void)size;
 	if (clock_mono() - d->aliases_checked > ALIASES_AGE)
 		load_aliases(d); /* for the next message: a change takes effect within a minute */
 	str_escape(shown, sizeof shown, name, strlen(name));
@@ -203,6 +220,7 @@ on_claimed(const char *id, const char *name, uint64_t size, const struct envelop
 	} else if (route_message(d->config, d->aliases, request, &route, &reason)) {
 		note_oddities(id, shown, request);
 		admit(d, id, shown, &route);
+		tell_queued(d, id, name, size, &route);
 	} else {
 		reject(d, id, shown, str_text(&reason));
 	}
@@ -221,12 +239,31 @@ on_queued(const char *account, const char *id, void *arg)
 		outbox_wake(desk->outbox);
 }
 
+/* One that never had an account; of the others, each recipient's fate was told. */
+static void
+tell_rejected(const struct deliverer *d, const char *id, const char *name, const char *reason)
+{
+	const struct happening failed = {
+	    .kind = HAPPENED_MESSAGE_FAILED,
+	    .message = id,
+	    .name = name,
+	    .text = reason,
+	};
+
+	events_tell(d->settings.events, &failed);
+}
+
 static void
 on_failed(const char *account, const char *id, const char *name, const char *reason, void *arg)
 {
-	(void)arg;
-	log_warning("account=%s message=%s is in failed/%s: %.*s",
-	    str_empty(account) ? "-" : account, id, name, (int)strcspn(reason, "\n"), reason);
+	char line[512], shown[300];
+
+	str_escape(shown, sizeof shown, name, strlen(name));
+	snprintf(line, sizeof line, "%.*s", (int)strcspn(reason, "\n"), reason);
+	log_warning("account=%s message=%s is in failed/%s: %s",
+	    str_empty(account) ? "-" : account, id, shown, line);
+	if (str_empty(account))
+		tell_rejected(arg, id, name, line);
 }
 
 /* Mail of an account that the configuration has no more, or that does not send, must not wait unsaid.

@@ -10,6 +10,7 @@
 struct config;
 struct deliverer;
 struct event_base;
+struct events;
 struct net;
 struct outqueue;
 struct store;
@@ -27,6 +28,7 @@ struct deliverer_settings {
 	struct vault *vault;
 	struct worker *log_worker;  /* writes session logs */
 	struct worker *load_worker; /* reads the aliases */
+	struct events *events;      /* is told what happens; NULL: nobody is */
 	struct outqueue *queue;     /* filled in by deliverer_new() */
 };
 
@@ -94,6 +96,7 @@ struct deliverer_view {
 	const char *error_text;
 	uint64_t sent, sent_octets;
 	uint64_t queued;
+	uint64_t sessions, sessions_failed; /* ended since the start */
 };
 
 struct deliverer_session_view {

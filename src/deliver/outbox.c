@@ -49,9 +49,9 @@ static void
 on_settled(struct outmessage *message, struct settlement *settlement, const struct verdict *trouble,
     void *arg)
 {
-	struct line *line = arg;
+	const struct line *line = arg;
 
-	outbox_settle(line->outbox, sending_account(line->sending), message, settlement, trouble);
+	outbox_settle(line->outbox, line->sending, message, settlement, trouble);
 }
 
 static const struct sending_handler handler = {.take = on_take, .settled = on_settled};
@@ -104,6 +104,7 @@ on_granted(struct slot *slot)
 	    .net = d->net,
 	    .vault = d->vault,
 	    .log_worker = d->log_worker,
+	    .events = d->events,
 	    .queue = d->queue,
 	    .config = o->config,
 	    .account = o->account,
@@ -411,6 +412,8 @@ outbox_view(const struct outbox *o, struct deliverer_view *view)
 	    .sent = r->messages,
 	    .sent_octets = r->octets,
 	    .queued = totals.messages,
+	    .sessions = o->sessions,
+	    .sessions_failed = o->sessions_failed,
 	};
 }
 

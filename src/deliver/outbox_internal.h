@@ -21,7 +21,8 @@ struct vault_request;
 /*
  * What the files of one account's policy share; nobody else includes this.  outbox.c has the timer
  * and the sessions; outbox_ready.c the messages that are lent and what became of them;
- * outbox_record.c what is remembered and what a session's outcome leads to.
+ * outbox_record.c what is remembered and what a session's outcome leads to; outbox_events.c what
+ * those who watch are told.
  */
 
 /* A session of this outbox, or the wish for one. */
@@ -69,6 +70,7 @@ struct outbox {
 	int64_t wait_until;     /* mono ms; no session before, for the account is in trouble */
 	struct verdict trouble; /* of the last session that failed; FAIL_NONE: none */
 	struct record record;
+	uint64_t sessions, sessions_failed; /* ended since the start */
 	unsigned long refused_generation; /* of the secret */
 	struct hook *hook;                /* on_failure */
 	struct vault_request *probe;      /* has a blocked account's secret changed? */
@@ -101,11 +103,21 @@ void outbox_withdraw_ready(struct outbox *o, const char *id);
 void outbox_tell_overdue(struct outbox *o);
 
 /*
- * A message comes back from a session: struct sending_handler's settled().  The account is that of
- * the session's configuration; the present one may have no smtp any more.
+ * A message comes back from this session: struct sending_handler's settled().  It is settled with
+ * the account of the session's configuration; the present one may have no smtp any more.
  */
-void outbox_settle(struct outbox *o, const struct account_config *account,
-    struct outmessage *message, struct settlement *settlement, const struct verdict *trouble);
+void outbox_settle(struct outbox *o, const struct sending *sending, struct outmessage *message,
+    struct settlement *settlement, const struct verdict *trouble);
+
+/* outbox_events.c */
+
+/* Tells those who watch what became of the message in a session. */
+void outbox_tell_fates(const struct outbox *o, const struct settlement *settlement,
+    const struct verdict *trouble, const char *session);
+
+/* It waits with its account. */
+void outbox_tell_waiting(
+    const struct outbox *o, const struct outmessage *message, const struct verdict *trouble);
 
 /* outbox_record.c */
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "config/config.h"
+#include "deliver/sending.h"
 #include "deliver/settle.h"
 #include "proto/dsn.h"
 #include "store/outqueue.h"
@@ -55,17 +56,17 @@ count(struct outbox *o, const struct settlement *s)
 
 /*
  * Finishes what was noted: recorded when there is something to record, else the message waits on as
- * it was.  True when it was recorded.
+ * it was.  True when it was recorded.  sending: NULL when it was in no session.
  */
 static bool
-finish(struct outbox *o, const struct account_config *account, struct outmessage *message,
+finish(struct outbox *o, const struct sending *sending, struct outmessage *message,
     struct settlement *settlement, const struct verdict *trouble)
 {
 	const struct local_config *local = o->config->local;
 	uint8_t unique[DSN_UNIQUE_SIZE] = {0};
 	const struct settle_context context = {
 	    .retry = &o->config->retry,
-	    .account = account,
+	    .account = sending != NULL ? sending_account(sending) : o->account,
 	    .local_domain = local != NULL ? local->domain : NULL,
 	    .trouble = trouble,
 	    .now = clock_wall(),
@@ -78,6 +79,8 @@ finish(struct outbox *o, const struct account_config *account, struct outmessage
 	(void)RAND_bytes(unique, sizeof unique);
 	settle_finish(settlement, &context);
 	count(o, settlement);
+	if (sending != NULL)
+		outbox_tell_fates(o, settlement, trouble, sending_id(sending));
 	needed = settlement->is_needed;
 	if (needed) {
 		o->deciding++;
@@ -90,10 +93,10 @@ finish(struct outbox *o, const struct account_config *account, struct outmessage
 }
 
 void
-outbox_settle(struct outbox *o, const struct account_config *account, struct outmessage *message,
+outbox_settle(struct outbox *o, const struct sending *sending, struct outmessage *message,
     struct settlement *settlement, const struct verdict *trouble)
 {
-	finish(o, account, message, settlement, trouble);
+	finish(o, sending, message, settlement, trouble);
 }
 
 /* The account's trouble; NULL: none. */
@@ -114,7 +117,7 @@ give_back(struct outbox *o, struct outmessage *message, const struct verdict *tr
 		return false;
 	}
 	settle_begin(&settlement, message);
-	return finish(o, o->account, message, &settlement, trouble);
+	return finish(o, NULL, message, &settlement, trouble);
 }
 
 void
@@ -122,8 +125,11 @@ outbox_return_ready(struct outbox *o)
 {
 	const struct verdict *trouble = o->stopped ? NULL : trouble_of(o);
 
-	for (size_t i = 0; i < o->ready_count; i++)
+	for (size_t i = 0; i < o->ready_count; i++) {
+		if (trouble != NULL)
+			outbox_tell_waiting(o, o->ready[i], trouble);
 		give_back(o, o->ready[i], trouble);
+	}
 	o->ready_count = 0;
 }
 

@@ -214,6 +214,8 @@ outbox_note_result(struct outbox *o, const struct sending_result *result, int64_
 {
 	bool was_blocked = o->blocked;
 
+	o->sessions++;
+	o->sessions_failed += !result->stopped && result->why.kind != FAIL_NONE;
 	o->record.last_attempt = since;
 	o->record.octets += result->octets;
 	if (!result->stopped && result->why.kind == FAIL_NONE)

@@ -2,6 +2,7 @@
 
 #include "auth/vault.h"
 #include "base/clock.h"
+#include "base/events.h"
 #include "base/log.h"
 #include "base/queue.h"
 #include "base/str.h"
@@ -57,6 +58,7 @@ struct sending {
 	struct config *config; /* our reference */
 	const struct smtp_config *smtp;
 	char id[16];
+	char server[300]; /* "host:port" */
 	const struct sending_handler *handler;
 	sending_cb *cb;
 	void *arg;
@@ -324,6 +326,40 @@ ended_cb(evutil_socket_t fd, short what, void *arg)
 }
 
 static void
+tell(const struct sending *s, struct happening *happening)
+{
+	happening->account = s->settings.account->name;
+	happening->session = s->id;
+	happening->protocol = "smtp";
+	happening->server = s->server;
+	events_tell(s->settings.events, happening);
+}
+
+static void
+tell_start(const struct sending *s)
+{
+	struct happening start = {.kind = HAPPENED_SESSION_START};
+
+	tell(s, &start);
+}
+
+static void
+tell_end(const struct sending *s)
+{
+	struct happening end = {
+	    .kind = HAPPENED_SESSION_END,
+	    .why = &s->result.why,
+	    .stopped = s->result.stopped,
+	    .sent = s->result.recipients,
+	    .octets_in = sending_octets_in(s),
+	    .octets_out = sending_octets_out(s),
+	    .duration = clock_mono() - s->since_mono,
+	};
+
+	tell(s, &end);
+}
+
+static void
 write_last_lines(struct sending *s)
 {
 	const struct sending_result *r = &s->result;
@@ -347,6 +383,7 @@ write_last_lines(struct sending *s)
 			 " octets=%" PRIu64 " seconds=%.3f",
 		    s->settings.account->name, s->id, kind, r->messages, r->recipients, out,
 		    seconds);
+	tell_end(s);
 }
 
 static void
@@ -396,15 +433,11 @@ static const struct smtp_handler smtp_handler = {
 static void
 sending_connect(struct sending *s)
 {
-	const struct endpoint_config *endpoint = &s->smtp->endpoint;
-	char server[300];
-
-	address_server_text(server, sizeof server, endpoint->host, endpoint->port);
 	const struct transcript_settings log = {
 	    .directory = s->config->log.sessions,
 	    .account = s->settings.account->name,
 	    .protocol = "smtp",
-	    .server = server,
+	    .server = s->server,
 	    .id = s->id,
 	    .full = s->config->log.full,
 	};
@@ -447,12 +480,14 @@ sending_new(const struct sending_settings *settings, const struct sending_handle
 	s->config = config_ref(settings->config);
 	s->smtp = settings->account->smtp;
 	snprintf(s->id, sizeof s->id, "%s", settings->id);
+	address_server_text(s->server, sizeof s->server, endpoint->host, endpoint->port);
 	s->handler = handler;
 	s->cb = cb;
 	s->arg = arg;
 	s->since = clock_wall();
 	s->since_mono = clock_mono();
 	TAILQ_INIT(&s->parcels);
+	tell_start(s);
 	if (endpoint->user != NULL && endpoint->secret.kind != SECRET_NONE)
 		s->secret_request = vault_get(settings->vault, &endpoint->secret, on_secret, s);
 	else

@@ -9,6 +9,7 @@
 struct account_config;
 struct config;
 struct event_base;
+struct events;
 struct net;
 struct outmessage;
 struct outqueue;
@@ -37,10 +38,11 @@ struct sending_handler {
 };
 
 struct sending_settings {
-	struct event_base *base; /* borrowed for the sending's life, as the next four */
+	struct event_base *base; /* borrowed for the sending's life, as the next five */
 	struct net *net;
 	struct vault *vault;
 	struct worker *log_worker;
+	struct events *events;
 	struct outqueue *queue;
 	struct config *config;                /* a reference is taken */
 	const struct account_config *account; /* of that configuration, with smtp */

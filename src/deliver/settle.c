@@ -122,6 +122,12 @@ give_up(struct outqueue_recipient *r, struct settle_mark *mark, int64_t after)
 	mark->gave_up = true;
 }
 
+bool
+settle_is_noted(const struct settlement *settlement, size_t recipient)
+{
+	return settlement->marks[recipient].is_noted;
+}
+
 static bool
 has_reached_mail(const struct settlement *s)
 {

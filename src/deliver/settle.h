@@ -103,6 +103,9 @@ void settle_clear(struct settlement *settlement);
  */
 bool settle_owes_notice(const struct outmessage *message, const struct settle_context *context);
 
+/* The recipient's fate was told in this attempt. */
+bool settle_is_noted(const struct settlement *settlement, size_t recipient);
+
 /* The recipient is still to be tried. */
 bool settle_is_open(const struct outqueue_recipient *recipient);
 

@@ -9,6 +9,7 @@
 
 struct config;
 struct event_base;
+struct events;
 struct net;
 struct store;
 struct vault;
@@ -24,6 +25,7 @@ struct fetcher_settings {
 	struct store *store;
 	struct vault *vault;
 	struct worker *log_worker; /* writes session logs */
+	struct events *events;     /* is told what happens; NULL: nobody is */
 };
 
 /* The settings' objects are borrowed until fetcher_free(). */
@@ -86,6 +88,7 @@ struct fetcher_view {
 	uint64_t fetched, fetched_octets;
 	int64_t on_server; /* -1: unknown */
 	uint64_t skipped_large;
+	uint64_t polls, polls_failed; /* ended since the start */
 };
 
 size_t fetcher_count(const struct fetcher *fetcher);

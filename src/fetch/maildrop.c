@@ -121,6 +121,7 @@ on_polled(const struct poll_result *result, void *arg)
 		maildrop_disarm(m);
 	} else {
 		maildrop_schedule_after(m, result);
+		maildrop_tell_failure(m, &result->why);
 		run_hooks(m, result, was_blocked);
 	}
 	if (m->marking && result->stopped)
@@ -143,6 +144,7 @@ maildrop_start(struct maildrop *m, const char *id)
 	    .net = m->settings.net,
 	    .vault = m->settings.vault,
 	    .log_worker = m->settings.log_worker,
+	    .events = m->settings.events,
 	    .mailbox = m->mailbox,
 	    .config = m->config,
 	    .account = m->account,
@@ -391,6 +393,8 @@ maildrop_view(const struct maildrop *m, struct fetcher_view *view)
 	    .fetched_octets = r->octets,
 	    .on_server = m->on_server,
 	    .skipped_large = m->skipped_large,
+	    .polls = m->polls,
+	    .polls_failed = m->polls_failed,
 	};
 }
 

@@ -65,6 +65,7 @@ struct maildrop {
 	struct hook *hook;
 	int64_t on_server;
 	uint64_t skipped_large;
+	uint64_t polls, polls_failed; /* ended since the start */
 	unsigned long refused_generation;
 	struct vault_request *probe; /* has a blocked account's secret changed? */
 	struct maildrop_adopt adopt;
@@ -85,6 +86,7 @@ bool maildrop_check_fingerprint(struct maildrop *m);
 void maildrop_note_failure(struct maildrop *m, const struct verdict *why);
 void maildrop_note_result(struct maildrop *m, const struct poll_result *result);
 void maildrop_schedule_after(struct maildrop *m, const struct poll_result *result);
+void maildrop_tell_failure(const struct maildrop *m, const struct verdict *why);
 
 /* maildrop_settings.c */
 void maildrop_schedule_first(struct maildrop *m);

@@ -3,6 +3,7 @@
 #include "auth/fingerprint.h"
 #include "auth/vault.h"
 #include "base/clock.h"
+#include "base/events.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "config/config.h"
@@ -122,6 +123,8 @@ maildrop_note_result(struct maildrop *m, const struct poll_result *result)
 	bool failed = result->why.kind != FAIL_NONE;
 	bool changed = failed || m->record.failures > 0 || result->fetched > 0;
 
+	m->polls++;
+	m->polls_failed += failed;
 	m->record.last_attempt = poll_since(m->poll);
 	m->record.messages += result->fetched;
 	m->record.octets += result->fetched_octets;
@@ -174,4 +177,23 @@ maildrop_schedule_after(struct maildrop *m, const struct poll_result *result)
 	    next.delay < 0)
 		m->again = true;
 	maildrop_arm(m, next.delay);
+}
+
+/* After it was scheduled anew: those who watch hear when. */
+void
+maildrop_tell_failure(const struct maildrop *m, const struct verdict *why)
+{
+	const struct happening failed = {
+	    .kind = HAPPENED_POLL_FAILED,
+	    .account = m->name,
+	    .session = poll_id(m->poll),
+	    .server = m->server,
+	    .why = why,
+	    .failures = m->record.failures,
+	    .state = m->blocked ? "blocked" : "backoff",
+	    .next_attempt = m->next_attempt,
+	};
+
+	if (why->kind != FAIL_NONE)
+		events_tell(m->settings.events, &failed);
 }

@@ -298,6 +298,7 @@ write_last_lines(struct poll *p)
 			 " octets=%" PRIu64 " seconds=%.3f",
 		    poll_account(p), p->id, kind, r->fetched, r->deleted, r->known,
 		    r->skipped_large, octets, seconds);
+	poll_tell_end(p);
 }
 
 static void
@@ -413,6 +414,7 @@ poll_new(const struct poll_settings *settings, poll_cb *cb, void *arg)
 	p->since_mono = clock_mono();
 	p->result.on_server = -1;
 	p->pending = 1;
+	poll_tell_start(p);
 	mailbox_prepare(settings->mailbox, on_prepared, p);
 	return p;
 }

@@ -10,6 +10,7 @@
 struct account_config;
 struct config;
 struct event_base;
+struct events;
 struct mailbox;
 struct record;
 struct net;
@@ -27,10 +28,11 @@ enum poll_purpose {
 };
 
 struct poll_settings {
-	struct event_base *base; /* borrowed for the poll's life, as the next four */
+	struct event_base *base; /* borrowed for the poll's life, as the next five */
 	struct net *net;
 	struct vault *vault;
 	struct worker *log_worker;
+	struct events *events;
 	struct mailbox *mailbox;
 	struct config *config;                /* a reference is taken */
 	const struct account_config *account; /* of that configuration, with pop3 */

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct batch;
+struct batch_item;
 struct event;
 struct listing;
 struct pop3_config;
@@ -19,7 +20,8 @@ struct vault_request;
 
 /*
  * What the files of a poll share; nobody else includes this.  poll.c has its way from preparing to
- * QUIT, poll_incoming.c the messages that come in and the batches that they are stored in.
+ * QUIT, poll_incoming.c the messages that come in and the batches that they are stored in,
+ * poll_events.c what those who watch are told.
  */
 
 /* One owner: the account.  It ends when the session is closed and no store call is pending. */
@@ -68,6 +70,11 @@ void poll_blame(struct poll *p, const struct verdict *why);
 void poll_abandon(struct poll *p, const struct verdict *why);
 void poll_advance(struct poll *p);
 void poll_end_when_done(struct poll *p);
+
+/* poll_events.c */
+void poll_tell_start(const struct poll *p);
+void poll_tell_end(const struct poll *p);
+void poll_tell_message(const struct poll *p, const struct batch_item *item, const char *uid);
 
 /* poll_incoming.c */
 bool poll_next(uint32_t *number, void *arg);

@@ -117,6 +117,7 @@ fixture_set_up(struct fixture *f)
 	    .control = {.socket = f->socket, .mode = 0660}};
 	f->settings = (struct control_settings){.base = f->base,
 	    .fetcher = &f->fetcher,
+	    .events = &f->events,
 	    .config = &f->config,
 	    .listen_fd = -1,
 	    .version = "1.2.3",

@@ -1,6 +1,7 @@
 #ifndef POSTRIDER_TESTS_CONTROL_FIXTURE_H
 #define POSTRIDER_TESTS_CONTROL_FIXTURE_H
 
+#include "base/events.h"
 #include "config/config.h"
 #include "control/control.h"
 #include "fake_deliverer.h"
@@ -22,6 +23,7 @@ struct fixture {
 	struct fetcher_view views[3];
 	struct deliverer deliverer; /* not the daemon's, until the test says so in settings */
 	struct deliverer_view sending[3];
+	struct events events;
 	struct control_settings settings;
 	struct control *control;
 
