@@ -99,6 +99,8 @@ outbox_tell_waiting(
 {
 	size_t waiting = 0;
 
+	if (!events_are_heard(o->settings.deliverer->events))
+		return;
 	for (size_t i = 0; i < message->recipient_count; i++)
 		waiting += settle_is_open(&message->recipients[i]);
 	if (waiting > 0)
