@@ -439,30 +439,75 @@ watchers_count_as_clients(void **state)
 /* -- events and the parts of a long answer ------------------------------------------------------
  */
 
+struct messages {
+	struct outmessage message[3];
+	struct outqueue_row row[3];
+};
+
+/* A queue that gives one message a page, and that only when it is told to. */
+static void
+fill_queue(struct fixture *f, struct messages *m)
+{
+	static char text[] = "work";
+
+	*m = (struct messages){0};
+	for (size_t i = 0; i < 3; i++) {
+		struct outmessage *message = &m->message[i];
+
+		snprintf(message->id, sizeof message->id, "0000000000000%03zu", i);
+		message->account = message->sender = message->name = text;
+		m->row[i] = (struct outqueue_row){.message = message};
+	}
+	f->settings.deliverer = &f->deliverer;
+	f->deliverer.queue.rows = m->row;
+	f->deliverer.queue.count = 3;
+	f->deliverer.queue.waits = f->deliverer.queue.short_pages = true;
+}
+
+static void
+wait_for_page(struct fixture *f)
+{
+	while (f->deliverer.queue.waiting == NULL)
+		fixture_turn(f);
+}
+
+static void
+who_does_not_read_is_cut_off_in_the_middle_of_an_answer(void **state)
+{
+	struct fixture *f = *state;
+	struct messages m;
+	int fd;
+
+	f->settings.limits.output_max = 64 * 1024;
+	fill_queue(f, &m);
+	fixture_start(f);
+	fd = watch(f, "watch");
+	assert_true(fixture_send_text(f, fd, "queue\n"));
+	wait_for_page(f);
+	fake_queue_answer(&f->deliverer.queue);
+	wait_for_page(f);
+	for (int i = 0; i < 2000; i++)
+		tell_reload(f, 1);
+	assert_true(fixture_ended(f, fd));
+	fake_queue_answer(&f->deliverer.queue);
+	assert_false(events_are_heard(&f->events));
+	close(fd);
+}
+
 static void
 no_event_breaks_an_answer(void **state)
 {
-	struct outmessage message[3] = {0};
-	struct outqueue_row row[3];
 	struct fixture *f = *state;
+	struct messages m;
 	json_t *answer;
 	int fd;
 
-	for (size_t i = 0; i < 3; i++) {
-		snprintf(message[i].id, sizeof message[i].id, "0000000000000%03zu", i);
-		message[i].account = message[i].sender = message[i].name = (char[]){"work"};
-		row[i] = (struct outqueue_row){.message = &message[i]};
-	}
-	f->settings.deliverer = &f->deliverer;
-	f->deliverer.queue.rows = row;
-	f->deliverer.queue.count = 3;
-	f->deliverer.queue.waits = f->deliverer.queue.short_pages = true;
+	fill_queue(f, &m);
 	fixture_start(f);
 	fd = watch(f, "watch");
 	assert_true(fixture_send_text(f, fd, "queue\nversion\n"));
 	for (size_t page = 0; page < 4; page++) {
-		while (f->deliverer.queue.waiting == NULL)
-			fixture_turn(f);
+		wait_for_page(f);
 		tell_reload(f, page + 1);
 		fake_queue_answer(&f->deliverer.queue);
 		tell_reload(f, page + 1);
@@ -506,6 +551,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(much_at_once_is_not_too_much, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(watchers_count_as_clients, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(no_event_breaks_an_answer, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(
+		who_does_not_read_is_cut_off_in_the_middle_of_an_answer, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
