@@ -88,7 +88,8 @@ def test_a_poll(running, peer, watch):
     assert start["protocol"] == end["protocol"] == "pop3"
     assert start["server"] == end["server"] == f"127.0.0.1:{peer.port}"
     assert start["session"] == fetched["session"] == end["session"]
-    assert f"session {start['session']} " in running.session_logs()[0]
+    head = f"session {start['session']} "
+    wait_for(lambda: any(head in text for text in running.session_logs()), "its log is written")
     (file,) = os.listdir(running.path("Mail", "box", "new"))
     assert fetched["file"] == file
     assert fetched["octets"] == running.status()["fetched_octets"]
