@@ -8,6 +8,7 @@
 #include "net/conn.h"
 #include "net/transcript.h"
 #include "proto/rfc5322_domain.h"
+#include "session/sasl_exchange.h"
 
 #include <event2/event.h>
 #include <stdarg.h>
@@ -71,25 +72,19 @@ next_step(enum fail kind, int code)
 	return "check host, port and tls, or ask the server's administrator; mail waits";
 }
 
-void
-smtp_refusal(struct verdict *why, const struct transcript *transcript, enum fail kind,
-    const char *stage, const char *server, const char *what, const struct smtp_reply *reply)
-{
-	struct str line = STR_INIT;
-	char shown[256];
-
-	smtp_reply_describe(reply, &line);
-	transcript_escape(transcript, shown, sizeof shown, str_text(&line), line.len);
-	str_clear(&line);
-	verdict_fail(why, kind, stage, "%s refused %s: \"%s\"; %s", server, what, shown,
-	    next_step(kind, reply->code));
-	why->code = reply->code;
-}
-
 enum smtp_state
 smtp_refused(struct smtp_session *s, enum fail kind, const char *stage, const char *what)
 {
-	smtp_refusal(&s->why, s->transcript, kind, stage, s->server, what, &s->reply);
+	struct str line = STR_INIT;
+	char shown[256];
+	int code = s->reply.code;
+
+	smtp_reply_describe(&s->reply, &line);
+	transcript_escape(s->transcript, shown, sizeof shown, str_text(&line), line.len);
+	str_clear(&line);
+	smtp_fail(s, kind, stage, "%s refused %s: \"%s\"; %s", s->server, what, shown,
+	    next_step(kind, code));
+	s->why.code = code;
 	return SMTP_STATE_CLOSED;
 }
 
@@ -145,7 +140,7 @@ enter_ready(struct smtp_session *s)
 	if (s->is_ready)
 		return;
 	s->is_ready = true;
-	smtp_login_free(&s->login);
+	sasl_exchange_free(&s->login);
 	s->handler->ready(s->arg);
 }
 
@@ -203,7 +198,7 @@ static const struct smtp_state_row states[SMTP_STATE_COUNT] = {
 static void
 hang_up(struct smtp_session *s)
 {
-	smtp_login_free(&s->login);
+	sasl_exchange_free(&s->login);
 	if (s->conn == NULL)
 		return;
 	s->octets_in = conn_octets_in(s->conn);
@@ -427,7 +422,7 @@ smtp_session_new(
 	if (s->turn == NULL)
 		exit(EX_OSERR);
 	if (s->secret != NULL)
-		smtp_login_hide_secret(s->transcript, endpoint->user, s->secret);
+		sasl_exchange_hide_secret(s->transcript, endpoint->user, s->secret);
 	s->conn = connect_server(s, settings->net);
 	return s;
 }

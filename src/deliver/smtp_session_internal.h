@@ -1,7 +1,6 @@
 #ifndef POSTRIDER_DELIVER_SMTP_SESSION_INTERNAL_H
 #define POSTRIDER_DELIVER_SMTP_SESSION_INTERNAL_H
 
-#include "deliver/smtp_login.h"
 #include "deliver/smtp_session.h"
 #include "proto/smtp_capability.h"
 #include "proto/smtp_data.h"
@@ -14,13 +13,15 @@
 
 struct conn;
 struct event;
+struct sasl_exchange;
 
 /*
  * What the files of the conversation share; nobody else includes this.  smtp_session.c has the
  * table of states and the events, the others the states of one part each: smtp_opening.c (greeting,
- * EHLO, STARTTLS, login), smtp_transaction.c (RSET, MAIL, RCPT, DATA), smtp_body.c (the text, the
- * final dot).  smtp_envelope.c writes the commands of a transaction, smtp_fate.c fills what the
- * owner is told of each recipient.  A handler of a reply returns the next state.
+ * EHLO, STARTTLS), smtp_login.c (AUTH, RFC 4954), smtp_transaction.c (RSET, MAIL, RCPT, DATA),
+ * smtp_body.c (the text, the final dot).  smtp_envelope.c writes the commands of a transaction,
+ * smtp_fate.c fills what the owner is told of each recipient.  A handler of a reply returns the
+ * next state.
  */
 enum smtp_state {
 	SMTP_STATE_RESOLVING,
@@ -106,7 +107,7 @@ struct smtp_session {
 	char server[320];     /* "host:port" */
 	struct smtp_reply reply;
 	struct smtp_capabilities capabilities;
-	struct smtp_login *login;
+	struct sasl_exchange *login;
 
 	struct smtp_transaction transaction;
 	unsigned transactions; /* on this connection */
@@ -135,16 +136,12 @@ enum smtp_state smtp_fail(struct smtp_session *s, enum fail kind, const char *st
 /* What is wanted next of the server is of no use: `what` says it for people. */
 enum smtp_state smtp_disorder(struct smtp_session *s, const char *stage, const char *what);
 
-/* The server said no to `what` ("EHLO"). */
+/* The server said no to `what` ("EHLO"); the reply code decides the advice. */
 enum smtp_state smtp_refused(
     struct smtp_session *s, enum fail kind, const char *stage, const char *what);
 
 /* The server wants to be left alone for a while. */
 enum smtp_state smtp_slowed(struct smtp_session *s, const char *stage);
-
-/* The same verdict as a value, for the login; reply code and enhanced status decide the advice. */
-void smtp_refusal(struct verdict *why, const struct transcript *transcript, enum fail kind,
-    const char *stage, const char *server, const char *what, const struct smtp_reply *reply);
 
 /* Time without an octet from now on, unless the configuration has another, ms. */
 void smtp_set_silence(struct smtp_session *s, int64_t standard);
@@ -157,6 +154,8 @@ void smtp_enter_helo(struct smtp_session *s);
 enum smtp_state smtp_on_helo(struct smtp_session *s, const struct smtp_reply *reply);
 void smtp_enter_starttls(struct smtp_session *s);
 enum smtp_state smtp_on_starttls(struct smtp_session *s, const struct smtp_reply *reply);
+
+/* smtp_login.c */
 void smtp_enter_login(struct smtp_session *s);
 enum smtp_state smtp_on_login(struct smtp_session *s, const struct smtp_reply *reply);
 

@@ -110,13 +110,14 @@ void
 pop3_enter_login(struct pop3_session *s)
 {
 	const struct pop3_login_settings settings = {
-	    .conn = s->conn,
-	    .transcript = s->transcript,
-	    .endpoint = &s->config->endpoint,
+	    .exchange = {.conn = s->conn,
+		.transcript = s->transcript,
+		.endpoint = &s->config->endpoint,
+		.secret = s->secret,
+		.deriver = s->deriver},
 	    .capabilities = &s->capabilities,
 	    .greeting = s->greeting,
-	    .secret = s->secret,
-	    .deriver = s->deriver,
+	    .server = s->server,
 	};
 
 	s->login = pop3_login_new(&settings);

@@ -1,38 +1,27 @@
 #include "fetch/pop3_login.h"
 
-#include "auth/deriver.h"
 #include "base/secret.h"
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "config/config.h"
-#include "net/address.h"
 #include "net/conn.h"
-#include "net/tls_binding.h"
 #include "net/transcript.h"
 #include "proto/sasl.h"
 #include "proto/sasl_client.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* An initial response that makes the line longer goes on a line of its own (RFC 5034 section 4). */
-enum { AUTH_LINE_MAX = 255 };
+static const struct sasl_dialect dialect = {.service = "pop", .challenge = "+ ", .line_max = 255};
 
-enum login_awaits { AWAITS_USER, AWAITS_PASS, AWAITS_APOP, AWAITS_SASL, AWAITS_CANCEL };
+enum login_awaits { AWAITS_USER, AWAITS_PASS, AWAITS_APOP, AWAITS_SASL };
 
 /* One owner: the session. */
 struct pop3_login {
 	struct pop3_login_settings settings;
-	char server[320];
-	enum auth_mechanism mechanism;
+	struct sasl_exchange *exchange;
 	enum login_awaits awaits;
-	struct sasl_client *sasl;
-	struct tls_binding binding;
-	struct deriver_request *derivation; /* SCRAM's salted password is being computed */
-	struct str initial; /* a response that waits for the first, empty challenge */
-	bool has_initial;
-	struct verdict why; /* of an exchange that we cancelled */
 };
 
 struct pop3_login *
@@ -41,9 +30,7 @@ pop3_login_new(const struct pop3_login_settings *settings)
 	struct pop3_login *l = xcalloc(1, sizeof *l);
 
 	l->settings = *settings;
-	address_server_text(
-	    l->server, sizeof l->server, settings->endpoint->host, settings->endpoint->port);
-	tls_binding_read(conn_ssl(settings->conn), &l->binding);
+	l->exchange = sasl_exchange_new(&settings->exchange, &dialect);
 	return l;
 }
 
@@ -55,9 +42,7 @@ pop3_login_free(struct pop3_login **login)
 	*login = NULL;
 	if (l == NULL)
 		return;
-	deriver_cancel(&l->derivation);
-	sasl_client_free(&l->sasl);
-	sasl_response_clear(&l->initial);
+	sasl_exchange_free(&l->exchange);
 	free(l);
 }
 
@@ -134,10 +119,10 @@ pop3_refusal(struct verdict *why, const struct transcript *transcript, enum fail
 }
 
 static enum pop3_login_step
-login_fail(
-    struct verdict *why, enum fail kind, const char *stage, const char *server, const char *text)
+login_fail(const struct pop3_login *l, struct verdict *why, enum fail kind, const char *stage,
+    const char *text)
 {
-	verdict_fail(why, kind, stage, "%s: %s", server, text);
+	verdict_fail(why, kind, stage, "%s: %s", l->settings.server, text);
 	return POP3_LOGIN_FAILED;
 }
 
@@ -146,7 +131,7 @@ login_fail(
 static enum pop3_login_step
 send_user(struct pop3_login *l)
 {
-	conn_sendf(l->settings.conn, "USER %s", l->settings.endpoint->user);
+	conn_sendf(l->settings.exchange.conn, "USER %s", l->settings.exchange.endpoint->user);
 	l->awaits = AWAITS_USER;
 	return POP3_LOGIN_MORE;
 }
@@ -154,12 +139,12 @@ send_user(struct pop3_login *l)
 static enum pop3_login_step
 send_pass(struct pop3_login *l)
 {
-	const struct secret *secret = l->settings.secret;
+	const struct secret *secret = l->settings.exchange.secret;
 	struct str line = STR_INIT;
 
 	str_append_text(&line, "PASS ");
 	str_append(&line, secret_text(secret), secret_len(secret));
-	conn_send_secret(l->settings.conn, str_text(&line), "PASS ****");
+	conn_send_secret(l->settings.exchange.conn, str_text(&line), "PASS ****");
 	sasl_response_clear(&line);
 	l->awaits = AWAITS_PASS;
 	return POP3_LOGIN_MORE;
@@ -168,7 +153,7 @@ send_pass(struct pop3_login *l)
 static enum pop3_login_step
 send_apop(struct pop3_login *l, struct verdict *why)
 {
-	const struct secret *secret = l->settings.secret;
+	const struct secret *secret = l->settings.exchange.secret;
 	struct str line = STR_INIT, shown = STR_INIT;
 	char digest[SASL_APOP_DIGEST_SIZE];
 	const char *timestamp;
@@ -176,160 +161,16 @@ send_apop(struct pop3_login *l, struct verdict *why)
 
 	if (!pop3_parse_timestamp(l->settings.greeting, &timestamp, &len) ||
 	    !sasl_apop_digest(timestamp, len, secret_text(secret), secret_len(secret), digest))
-		return login_fail(why, FAIL_CONFIG, "apop", l->server,
+		return login_fail(l, why, FAIL_CONFIG, "apop",
 		    "APOP is not possible here; name another mechanism in auth");
-	transcript_hide(l->settings.transcript, digest, strlen(digest));
-	str_appendf(&line, "APOP %s %s", l->settings.endpoint->user, digest);
-	str_appendf(&shown, "APOP %s ****", l->settings.endpoint->user);
-	conn_send_secret(l->settings.conn, str_text(&line), str_text(&shown));
+	transcript_hide(l->settings.exchange.transcript, digest, strlen(digest));
+	str_appendf(&line, "APOP %s %s", l->settings.exchange.endpoint->user, digest);
+	str_appendf(&shown, "APOP %s ****", l->settings.exchange.endpoint->user);
+	conn_send_secret(l->settings.exchange.conn, str_text(&line), str_text(&shown));
 	str_clear(&line);
 	str_clear(&shown);
 	l->awaits = AWAITS_APOP;
 	return POP3_LOGIN_MORE;
-}
-
-/* -- SASL (RFC 5034) ------------------------------------------------------------------------- */
-
-static void
-send_response(struct pop3_login *l, const struct str *response)
-{
-	transcript_hide(l->settings.transcript, str_text(response), response->len);
-	conn_send_secret(l->settings.conn, str_text(response), "****");
-}
-
-/* RFC 5034 section 4: "*" cancels; the server answers -ERR, and our own reason is the one told. */
-static enum pop3_login_step
-cancel_sasl(struct pop3_login *l)
-{
-	conn_send(l->settings.conn, "*");
-	l->awaits = AWAITS_CANCEL;
-	return POP3_LOGIN_MORE;
-}
-
-static enum pop3_login_step after_sasl_step(
-    struct pop3_login *l, enum sasl_result result, struct str *response);
-
-static void
-on_derived(const uint8_t *salted, void *arg)
-{
-	struct pop3_login *l = arg;
-	struct str response = STR_INIT;
-	enum sasl_result result = SASL_FAIL;
-
-	l->derivation = NULL;
-	if (salted != NULL)
-		result = sasl_client_resume(l->sasl, salted, &response, &l->why);
-	else
-		verdict_fail(&l->why, FAIL_LOCAL, "login",
-		    "the cryptographic library refuses to derive SCRAM's key");
-	after_sasl_step(l, result, &response);
-	sasl_response_clear(&response);
-}
-
-static enum pop3_login_step
-after_sasl_step(struct pop3_login *l, enum sasl_result result, struct str *response)
-{
-	switch (result) {
-	case SASL_MORE:
-	case SASL_DONE:
-		send_response(l, response);
-		return POP3_LOGIN_MORE;
-	case SASL_DERIVE:
-		l->derivation = deriver_start(
-		    l->settings.deriver, sasl_client_derivation(l->sasl), on_derived, l);
-		return POP3_LOGIN_MORE;
-	case SASL_FAIL:
-		break;
-	}
-	return cancel_sasl(l);
-}
-
-static enum pop3_login_step
-answer_challenge(struct pop3_login *l, const char *challenge)
-{
-	struct str response = STR_INIT;
-	enum sasl_result result = sasl_client_step(l->sasl, challenge, &response, &l->why);
-	enum pop3_login_step next = after_sasl_step(l, result, &response);
-
-	sasl_response_clear(&response);
-	return next;
-}
-
-static void
-send_auth(struct pop3_login *l, const char *name)
-{
-	struct str line = STR_INIT;
-	char shown[64];
-
-	if (!l->has_initial || l->initial.len + strlen(name) + 6 > AUTH_LINE_MAX) {
-		conn_sendf(l->settings.conn, "AUTH %s", name);
-		return;
-	}
-	transcript_hide(l->settings.transcript, str_text(&l->initial), l->initial.len);
-	str_appendf(&line, "AUTH %s %s", name, l->initial.len > 0 ? str_text(&l->initial) : "=");
-	snprintf(shown, sizeof shown, "AUTH %s ****", name);
-	conn_send_secret(l->settings.conn, str_text(&line), shown);
-	sasl_response_clear(&line);
-	sasl_response_clear(&l->initial);
-	l->has_initial = false;
-}
-
-static enum sasl_binding
-binding_kind(const struct pop3_login *l)
-{
-	switch (l->binding.kind) {
-	case TLS_BINDING_UNIQUE:
-		return SASL_BINDING_TLS_UNIQUE;
-	case TLS_BINDING_EXPORTER:
-		return SASL_BINDING_TLS_EXPORTER;
-	case TLS_BINDING_NONE:
-		break;
-	}
-	return SASL_BINDING_NONE;
-}
-
-static enum pop3_login_step
-start_sasl(struct pop3_login *l, struct verdict *why)
-{
-	const struct sasl_settings settings = {
-	    .mechanism = l->mechanism,
-	    .user = l->settings.endpoint->user,
-	    .secret = l->settings.secret,
-	    .service = "pop",
-	    .host = l->settings.endpoint->host,
-	    .port = l->settings.endpoint->port,
-	    .binding = binding_kind(l),
-	    .binding_data = l->binding.data,
-	    .binding_len = l->binding.len,
-	};
-
-	transcript_hide_challenges(l->settings.transcript, "+ ");
-	l->sasl = sasl_client_new(&settings, why);
-	if (l->sasl == NULL)
-		return POP3_LOGIN_FAILED;
-	if (sasl_mechanism_traits(l->mechanism) & SASL_TRAIT_CLIENT_FIRST) {
-		enum sasl_result result = sasl_client_step(l->sasl, NULL, &l->initial, why);
-
-		if (result != SASL_MORE && result != SASL_DONE)
-			return POP3_LOGIN_FAILED;
-		l->has_initial = true;
-	}
-	send_auth(l, auth_mechanism_name(l->mechanism));
-	l->awaits = AWAITS_SASL;
-	return POP3_LOGIN_MORE;
-}
-
-static enum pop3_login_step
-on_challenge(struct pop3_login *l, const struct pop3_reply *reply)
-{
-	enum pop3_login_step next = POP3_LOGIN_MORE;
-
-	if (!l->has_initial)
-		return answer_challenge(l, reply->text);
-	send_response(l, &l->initial);
-	sasl_response_clear(&l->initial);
-	l->has_initial = false;
-	return next;
 }
 
 /* -- the choice, and the replies ------------------------------------------------------------- */
@@ -350,21 +191,21 @@ offered_mechanisms(const struct pop3_login *l)
 	return offered;
 }
 
+static enum pop3_login_step
+start_sasl(struct pop3_login *l, struct verdict *why)
+{
+	l->awaits = AWAITS_SASL;
+	return sasl_exchange_start(l->exchange, why) ? POP3_LOGIN_MORE : POP3_LOGIN_FAILED;
+}
+
 enum pop3_login_step
 pop3_login_start(struct pop3_login *l, struct verdict *why)
 {
-	const struct endpoint_config *endpoint = l->settings.endpoint;
-	struct conn *conn = l->settings.conn;
-	struct sasl_terms terms;
+	enum auth_mechanism mechanism;
 
-	sasl_terms_init(&terms, endpoint, conn_is_secured(conn), conn_is_loopback(conn));
-	terms.offered = offered_mechanisms(l);
-	terms.can_derive = l->settings.deriver != NULL;
-	terms.can_bind = l->binding.kind != TLS_BINDING_NONE;
-	terms.has_certificate = endpoint->tls_config.cert != NULL && conn_is_secured(conn);
-	if (!sasl_choose(&terms, &l->mechanism, why))
+	if (!sasl_exchange_choose(l->exchange, offered_mechanisms(l), &mechanism, why))
 		return POP3_LOGIN_FAILED;
-	switch (l->mechanism) {
+	switch (mechanism) {
 	case AUTH_NONE:
 		return POP3_LOGIN_DONE;
 	case AUTH_USER:
@@ -387,7 +228,6 @@ awaited_name(const struct pop3_login *l)
 	case AWAITS_APOP:
 		return "APOP";
 	case AWAITS_SASL:
-	case AWAITS_CANCEL:
 		break;
 	}
 	return "AUTH";
@@ -398,10 +238,18 @@ on_accepted(struct pop3_login *l, struct verdict *why)
 {
 	if (l->awaits == AWAITS_USER)
 		return send_pass(l);
-	if (l->awaits == AWAITS_CANCEL)
-		*why = l->why;
-	else if (l->sasl == NULL || sasl_client_accepted(l->sasl, why))
-		return POP3_LOGIN_DONE;
+	if (sasl_exchange_was_cancelled(l->exchange, why) ||
+	    (l->awaits == AWAITS_SASL && !sasl_exchange_accepted(l->exchange, why)))
+		return POP3_LOGIN_FAILED;
+	return POP3_LOGIN_DONE;
+}
+
+static enum pop3_login_step
+on_refused(struct pop3_login *l, const struct pop3_reply *reply, struct verdict *why)
+{
+	if (!sasl_exchange_was_cancelled(l->exchange, why))
+		pop3_refusal(why, l->settings.exchange.transcript, FAIL_AUTH, "login",
+		    l->settings.server, awaited_name(l), reply);
 	return POP3_LOGIN_FAILED;
 }
 
@@ -411,26 +259,22 @@ pop3_login_reply(struct pop3_login *l, const char *line, struct verdict *why)
 	struct pop3_reply reply;
 
 	pop3_parse_reply(line, &reply);
-	if (l->derivation != NULL)
-		return login_fail(why, FAIL_PROTOCOL, "login", l->server,
+	if (sasl_exchange_is_deriving(l->exchange))
+		return login_fail(l, why, FAIL_PROTOCOL, "login",
 		    "the server spoke before its challenge was answered");
 	switch (reply.status) {
 	case POP3_OK:
 		return on_accepted(l, why);
 	case POP3_CONTINUE:
-		if (l->awaits == AWAITS_SASL)
-			return on_challenge(l, &reply);
-		break;
+		if (l->awaits != AWAITS_SASL || sasl_exchange_was_cancelled(l->exchange, why))
+			break;
+		sasl_exchange_challenge(l->exchange, reply.text);
+		return POP3_LOGIN_MORE;
 	case POP3_ERR:
-		if (l->awaits == AWAITS_CANCEL)
-			*why = l->why;
-		else
-			pop3_refusal(why, l->settings.transcript, FAIL_AUTH, "login", l->server,
-			    awaited_name(l), &reply);
-		return POP3_LOGIN_FAILED;
+		return on_refused(l, &reply, why);
 	case POP3_GARBAGE:
 		break;
 	}
-	return login_fail(why, FAIL_PROTOCOL, "login", l->server,
+	return login_fail(l, why, FAIL_PROTOCOL, "login",
 	    "the answer to the login is not POP3; check host and port");
 }

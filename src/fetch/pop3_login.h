@@ -3,11 +3,8 @@
 
 #include "base/verdict.h"
 #include "proto/pop3.h"
+#include "session/sasl_exchange.h"
 
-struct conn;
-struct deriver;
-struct endpoint_config;
-struct secret;
 struct transcript;
 
 /*
@@ -20,13 +17,10 @@ enum pop3_login_step {
 };
 
 struct pop3_login_settings {
-	struct conn *conn;             /* borrowed for the login's life, as all of these */
-	struct transcript *transcript; /* may be NULL */
-	const struct endpoint_config *endpoint;
-	const struct pop3_capabilities *capabilities;
-	const char *greeting; /* for the timestamp of APOP */
-	struct secret *secret;
-	struct deriver *deriver; /* for SCRAM; NULL leaves it out */
+	struct sasl_exchange_settings exchange;       /* what USER and APOP need, too */
+	const struct pop3_capabilities *capabilities; /* borrowed for the login's life, as these */
+	const char *greeting;                         /* for the timestamp of APOP */
+	const char *server;                           /* "host:port" */
 };
 
 struct pop3_login;

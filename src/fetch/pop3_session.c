@@ -1,7 +1,6 @@
 #include "fetch/pop3_session_internal.h"
 
 #include "base/secret.h"
-#include "base/str.h"
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "net/address.h"
@@ -198,27 +197,6 @@ on_conn(struct conn *conn, enum conn_event event, const struct conn_info *info, 
 
 /* -- what the owner calls -------------------------------------------------------------------- */
 
-/*
- * From the first line on, for a server may say it in its greeting; and in the form of SASL PLAIN
- * (RFC 4616) too, whatever the mechanism will be.
- */
-static void
-hide_secret(struct pop3_session *s)
-{
-	const char *secret = secret_text(s->secret);
-	const char *user = s->config->endpoint.user != NULL ? s->config->endpoint.user : "";
-	struct str plain = STR_INIT;
-
-	str_append(&plain, "", 1);
-	str_append_text(&plain, user);
-	str_append(&plain, "", 1);
-	str_append(&plain, secret, secret_len(s->secret));
-	transcript_hide(s->transcript, plain.data, plain.len);
-	transcript_hide(s->transcript, secret, secret_len(s->secret));
-	secret_wipe(plain.data, plain.cap);
-	str_clear(&plain);
-}
-
 struct pop3_session *
 pop3_session_new(
     const struct pop3_session_settings *settings, const struct pop3_handler *handler, void *arg)
@@ -249,7 +227,7 @@ pop3_session_new(
 	    .deadline = endpoint->deadline,
 	};
 	if (s->secret != NULL)
-		hide_secret(s);
+		sasl_exchange_hide_secret(s->transcript, endpoint->user, s->secret);
 	s->conn = conn_new(settings->net, &conn, on_conn, s);
 	return s;
 }

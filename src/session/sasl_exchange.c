@@ -1,0 +1,254 @@
+#include "session/sasl_exchange.h"
+
+#include "auth/deriver.h"
+#include "base/secret.h"
+#include "base/str.h"
+#include "base/xalloc.h"
+#include "net/conn.h"
+#include "net/tls_binding.h"
+#include "net/transcript.h"
+#include "proto/sasl.h"
+#include "proto/sasl_client.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One owner: the protocol's login. */
+struct sasl_exchange {
+	struct sasl_exchange_settings settings;
+	const struct sasl_dialect *dialect;
+	enum auth_mechanism mechanism;
+	struct tls_binding binding;
+	struct sasl_client *client;
+	struct deriver_request *derivation; /* SCRAM's salted password is being computed */
+	struct str initial; /* a response that waits for the first, empty challenge */
+	bool has_initial;
+	bool cancelled;
+	struct verdict why; /* of an exchange that we cancelled */
+};
+
+struct sasl_exchange *
+sasl_exchange_new(const struct sasl_exchange_settings *settings, const struct sasl_dialect *dialect)
+{
+	struct sasl_exchange *x = xcalloc(1, sizeof *x);
+
+	x->settings = *settings;
+	x->dialect = dialect;
+	x->mechanism = AUTH_NONE;
+	tls_binding_read(conn_ssl(settings->conn), &x->binding);
+	return x;
+}
+
+void
+sasl_exchange_free(struct sasl_exchange **exchange)
+{
+	struct sasl_exchange *x = *exchange;
+
+	*exchange = NULL;
+	if (x == NULL)
+		return;
+	deriver_cancel(&x->derivation);
+	sasl_client_free(&x->client);
+	sasl_response_clear(&x->initial);
+	free(x);
+}
+
+void
+sasl_exchange_hide_secret(
+    struct transcript *transcript, const char *user, const struct secret *secret)
+{
+	struct str plain = STR_INIT;
+
+	str_append(&plain, "", 1);
+	str_append_text(&plain, user != NULL ? user : "");
+	str_append(&plain, "", 1);
+	str_append(&plain, secret_text(secret), secret_len(secret));
+	transcript_hide(transcript, plain.data, plain.len);
+	transcript_hide(transcript, secret_text(secret), secret_len(secret));
+	secret_wipe(plain.data, plain.cap);
+	str_clear(&plain);
+}
+
+/* -- the exchange ------------------------------------------------------------------------------ */
+
+static void
+send_response(struct sasl_exchange *x, const struct str *response)
+{
+	transcript_hide(x->settings.transcript, str_text(response), response->len);
+	conn_send_secret(x->settings.conn, str_text(response), "****");
+}
+
+/* A refusal follows (RFC 5034, RFC 4954 section 4); our own reason is the one told. */
+static void
+cancel(struct sasl_exchange *x)
+{
+	conn_send(x->settings.conn, "*");
+	x->cancelled = true;
+}
+
+static void after_step(struct sasl_exchange *x, enum sasl_result result, struct str *response);
+
+static void
+on_derived(const uint8_t *salted, void *arg)
+{
+	struct sasl_exchange *x = arg;
+	struct str response = STR_INIT;
+	enum sasl_result result = SASL_FAIL;
+
+	x->derivation = NULL;
+	if (salted != NULL)
+		result = sasl_client_resume(x->client, salted, &response, &x->why);
+	else
+		verdict_fail(&x->why, FAIL_LOCAL, "login",
+		    "the cryptographic library refuses to derive SCRAM's key");
+	after_step(x, result, &response);
+}
+
+/* Takes the response: it is overwritten. */
+static void
+after_step(struct sasl_exchange *x, enum sasl_result result, struct str *response)
+{
+	switch (result) {
+	case SASL_MORE:
+	case SASL_DONE:
+		send_response(x, response);
+		break;
+	case SASL_DERIVE:
+		x->derivation = deriver_start(
+		    x->settings.deriver, sasl_client_derivation(x->client), on_derived, x);
+		break;
+	case SASL_FAIL:
+		cancel(x);
+		break;
+	}
+	sasl_response_clear(response);
+}
+
+void
+sasl_exchange_challenge(struct sasl_exchange *x, const char *challenge)
+{
+	struct str response = STR_INIT;
+	enum sasl_result result;
+
+	if (x->has_initial) {
+		send_response(x, &x->initial);
+		sasl_response_clear(&x->initial);
+		x->has_initial = false;
+		return;
+	}
+	result = sasl_client_step(x->client, challenge, &response, &x->why);
+	after_step(x, result, &response);
+}
+
+bool
+sasl_exchange_is_deriving(const struct sasl_exchange *x)
+{
+	return x->derivation != NULL;
+}
+
+bool
+sasl_exchange_was_cancelled(const struct sasl_exchange *x, struct verdict *why)
+{
+	if (x->cancelled)
+		*why = x->why;
+	return x->cancelled;
+}
+
+bool
+sasl_exchange_accepted(const struct sasl_exchange *x, struct verdict *why)
+{
+	return sasl_client_accepted(x->client, why);
+}
+
+/* -- AUTH -------------------------------------------------------------------------------------- */
+
+bool
+sasl_exchange_choose(
+    struct sasl_exchange *x, uint32_t offered, enum auth_mechanism *mechanism, struct verdict *why)
+{
+	struct conn *conn = x->settings.conn;
+	struct sasl_terms terms;
+
+	sasl_terms_init(
+	    &terms, x->settings.endpoint, conn_is_secured(conn), conn_is_loopback(conn));
+	terms.offered = offered;
+	terms.can_derive = x->settings.deriver != NULL;
+	terms.can_bind = x->binding.kind != TLS_BINDING_NONE;
+	if (!sasl_choose(&terms, &x->mechanism, why))
+		return false;
+	*mechanism = x->mechanism;
+	return true;
+}
+
+static void
+send_auth(struct sasl_exchange *x, const char *name)
+{
+	struct conn *conn = x->settings.conn;
+	struct str line = STR_INIT;
+	char shown[64];
+
+	if (!x->has_initial ||
+	    x->initial.len + strlen(name) + strlen("AUTH  ") > x->dialect->line_max) {
+		conn_sendf(conn, "AUTH %s", name);
+		return;
+	}
+	transcript_hide(x->settings.transcript, str_text(&x->initial), x->initial.len);
+	str_appendf(&line, "AUTH %s %s", name, x->initial.len > 0 ? str_text(&x->initial) : "=");
+	snprintf(shown, sizeof shown, "AUTH %s ****", name);
+	conn_send_secret(conn, str_text(&line), shown);
+	sasl_response_clear(&line);
+	sasl_response_clear(&x->initial);
+	x->has_initial = false;
+}
+
+static enum sasl_binding
+binding_kind(const struct sasl_exchange *x)
+{
+	switch (x->binding.kind) {
+	case TLS_BINDING_UNIQUE:
+		return SASL_BINDING_TLS_UNIQUE;
+	case TLS_BINDING_EXPORTER:
+		return SASL_BINDING_TLS_EXPORTER;
+	case TLS_BINDING_NONE:
+		break;
+	}
+	return SASL_BINDING_NONE;
+}
+
+static struct sasl_client *
+make_client(const struct sasl_exchange *x, struct verdict *why)
+{
+	const struct endpoint_config *endpoint = x->settings.endpoint;
+	const struct sasl_settings settings = {
+	    .mechanism = x->mechanism,
+	    .user = endpoint->user,
+	    .secret = x->settings.secret,
+	    .service = x->dialect->service,
+	    .host = endpoint->host,
+	    .port = endpoint->port,
+	    .binding = binding_kind(x),
+	    .binding_data = x->binding.data,
+	    .binding_len = x->binding.len,
+	};
+
+	return sasl_client_new(&settings, why);
+}
+
+bool
+sasl_exchange_start(struct sasl_exchange *x, struct verdict *why)
+{
+	transcript_hide_challenges(x->settings.transcript, x->dialect->challenge);
+	x->client = make_client(x, why);
+	if (x->client == NULL)
+		return false;
+	if (sasl_mechanism_traits(x->mechanism) & SASL_TRAIT_CLIENT_FIRST) {
+		enum sasl_result result = sasl_client_step(x->client, NULL, &x->initial, why);
+
+		if (result != SASL_MORE && result != SASL_DONE)
+			return false;
+		x->has_initial = true;
+	}
+	send_auth(x, auth_mechanism_name(x->mechanism));
+	return true;
+}

@@ -1,0 +1,83 @@
+#ifndef POSTRIDER_SESSION_SASL_EXCHANGE_H
+#define POSTRIDER_SESSION_SASL_EXCHANGE_H
+
+#include "base/verdict.h"
+#include "config/config.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct conn;
+struct deriver;
+struct secret;
+struct transcript;
+struct sasl_exchange;
+
+/*
+ * A login by SASL over a connection, the same in POP3 (RFC 5034) and SMTP (RFC 4954): chooses the
+ * mechanism, binds it to the channel, sends AUTH and the responses, has SCRAM's key derived off the
+ * loop, cancels with "*".  Whatever is secret is hidden in the transcript before it is sent, and
+ * overwritten behind it.  What a reply means is for the caller to say.
+ *
+ *	sasl_exchange_choose    the caller speaks what is no SASL mechanism: none, USER, APOP
+ *	sasl_exchange_start     sends "AUTH NAME", with the initial response where it fits
+ *	a challenge             sasl_exchange_challenge(), while not is_deriving()
+ *	a yes                   sasl_exchange_accepted(), while not is_deriving()
+ *	the reply behind "*"    sasl_exchange_was_cancelled()
+ */
+struct sasl_dialect {
+	const char *service;   /* "pop", "smtp" (the GSSAPI service names of RFC 5034, RFC 4954) */
+	const char *challenge; /* what a line with a challenge begins with: "+ ", "334 " */
+	size_t line_max; /* longest AUTH command, octets before CRLF; what does not fit follows */
+};
+
+struct sasl_exchange_settings {
+	struct conn *conn;             /* borrowed for the exchange's life, as all of these */
+	struct transcript *transcript; /* may be NULL */
+	const struct endpoint_config *endpoint;
+	struct secret *secret;
+	struct deriver *deriver; /* for SCRAM; NULL leaves it out */
+};
+
+/* The dialect is static. */
+struct sasl_exchange *sasl_exchange_new(
+    const struct sasl_exchange_settings *settings, const struct sasl_dialect *dialect);
+
+/*
+ * A derivation under way does not answer any more.  To be freed before the connection is.  Sets the
+ * pointer to NULL; NULL inside is fine.
+ */
+void sasl_exchange_free(struct sasl_exchange **exchange);
+
+/*
+ * The mechanism for what the server offers, a bit set (proto/sasl.h); false with why when there is
+ * none.
+ */
+bool sasl_exchange_choose(struct sasl_exchange *exchange, uint32_t offered,
+    enum auth_mechanism *mechanism, struct verdict *why);
+
+/* Sends AUTH for the chosen mechanism; false with why, and nothing was sent. */
+bool sasl_exchange_start(struct sasl_exchange *exchange, struct verdict *why);
+
+/* Answers a challenge (base64), now or once the key is derived, or cancels. */
+void sasl_exchange_challenge(struct sasl_exchange *exchange, const char *challenge);
+
+/* True while the key is derived: the server has no turn. */
+bool sasl_exchange_is_deriving(const struct sasl_exchange *exchange);
+
+/* True, with our reason in why, when the exchange was cancelled: whatever the reply is, it failed.
+ */
+bool sasl_exchange_was_cancelled(const struct sasl_exchange *exchange, struct verdict *why);
+
+/* The server says yes; false with why when it was not its turn to, or its own proof is missing. */
+bool sasl_exchange_accepted(const struct sasl_exchange *exchange, struct verdict *why);
+
+/*
+ * Has the transcript hide the secret from the first line on, for a server may say it in its
+ * greeting; in the form of SASL PLAIN (RFC 4616), too, whatever the mechanism will be.
+ */
+void sasl_exchange_hide_secret(
+    struct transcript *transcript, const char *user, const struct secret *secret);
+
+#endif
