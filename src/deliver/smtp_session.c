@@ -17,8 +17,6 @@
 #include <string.h>
 #include <sysexits.h>
 
-enum { CONNECT_BUDGET = 60 * 1000 };
-
 struct smtp_state_row {
 	const char *name;
 	const char *stage; /* of a verdict, outside transactions */
@@ -114,9 +112,7 @@ on_garbage(struct smtp_session *s, const char *line, size_t len)
 void
 smtp_set_silence(struct smtp_session *s, int64_t standard)
 {
-	int64_t timeout = s->config->endpoint.timeout;
-
-	conn_set_silence(s->conn, timeout > 0 ? timeout : standard);
+	conn_set_silence(s->conn, session_silence(&s->config->endpoint, standard));
 }
 
 void
@@ -194,16 +190,11 @@ static const struct smtp_state_row states[SMTP_STATE_COUNT] = {
 
 /* -- the end ----------------------------------------------------------------------------------- */
 
-/* The connection goes, its figures stay for the last line of the log. */
 static void
 hang_up(struct smtp_session *s)
 {
 	sasl_exchange_free(&s->login);
-	if (s->conn == NULL)
-		return;
-	s->octets_in = conn_octets_in(s->conn);
-	s->octets_out = conn_octets_out(s->conn);
-	conn_free(&s->conn);
+	session_hang_up(&s->conn, &s->gone);
 }
 
 /* The last call may free the session: nothing of it is touched after this. */
@@ -389,17 +380,15 @@ ascii_name(const char *helo)
 static struct conn *
 connect_server(struct smtp_session *s, struct net *net)
 {
-	const struct endpoint_config *endpoint = &s->config->endpoint;
-	const struct conn_settings conn = {
-	    .endpoint = endpoint,
+	const struct session_connect to = {
+	    .net = net,
+	    .endpoint = &s->config->endpoint,
 	    .transcript = s->transcript,
 	    .line_max = SMTP_LINE_MAX,
-	    .silence = endpoint->timeout > 0 ? endpoint->timeout : SMTP_SILENCE_COMMAND,
-	    .connect_budget = endpoint->timeout > 0 ? endpoint->timeout : CONNECT_BUDGET,
-	    .deadline = endpoint->deadline,
+	    .silence = SMTP_SILENCE_COMMAND,
 	};
 
-	return conn_new(net, &conn, on_conn, s);
+	return session_connect(&to, on_conn, s);
 }
 
 struct smtp_session *
@@ -495,11 +484,11 @@ smtp_session_state(const struct smtp_session *s)
 uint64_t
 smtp_session_octets_in(const struct smtp_session *s)
 {
-	return s->conn != NULL ? conn_octets_in(s->conn) : s->octets_in;
+	return session_octets(s->conn, &s->gone).in;
 }
 
 uint64_t
 smtp_session_octets_out(const struct smtp_session *s)
 {
-	return s->conn != NULL ? conn_octets_out(s->conn) : s->octets_out;
+	return session_octets(s->conn, &s->gone).out;
 }

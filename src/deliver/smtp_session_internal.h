@@ -6,6 +6,7 @@
 #include "proto/smtp_data.h"
 #include "proto/smtp_outcome.h"
 #include "proto/smtp_reply.h"
+#include "session/session.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -117,10 +118,10 @@ struct smtp_session {
 	bool seek;          /* ask next() */
 	bool ask_body;
 	bool quit_wanted;
-	bool failing;                   /* smtp_session_fail() */
-	bool is_ready;                  /* ready() was told */
-	bool over;                      /* closed() was told, or is about to be */
-	uint64_t octets_in, octets_out; /* once the connection is gone */
+	bool failing;               /* smtp_session_fail() */
+	bool is_ready;              /* ready() was told */
+	bool over;                  /* closed() was told, or is about to be */
+	struct session_octets gone; /* of the connection */
 };
 
 /* The one place that assigns the state; runs what its entry does. */

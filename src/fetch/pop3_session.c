@@ -6,6 +6,7 @@
 #include "net/address.h"
 #include "net/conn.h"
 #include "net/transcript.h"
+#include "session/sasl_exchange.h"
 #include "store/listing.h"
 
 #include <event2/event.h>
@@ -14,8 +15,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-enum { CONNECT_BUDGET = 60 * 1000 };
 
 struct pop3_state_row {
 	const char *name;
@@ -70,19 +69,14 @@ pop3_refused(struct pop3_session *s, enum fail plain, const char *stage, const c
 int64_t
 pop3_silence(const struct pop3_session *s, int64_t standard)
 {
-	return s->config->endpoint.timeout > 0 ? s->config->endpoint.timeout : standard;
+	return session_silence(&s->config->endpoint, standard);
 }
 
-/* The connection goes, its figures stay for the last line of the log. */
 static void
 pop3_hang_up(struct pop3_session *s)
 {
 	pop3_login_free(&s->login); /* a derivation under way must not answer into what is gone */
-	if (s->conn == NULL)
-		return;
-	s->octets_in = conn_octets_in(s->conn);
-	s->octets_out = conn_octets_out(s->conn);
-	conn_free(&s->conn);
+	session_hang_up(&s->conn, &s->gone);
 }
 
 static void
@@ -218,17 +212,16 @@ pop3_session_new(
 	pop3_capabilities_init(&s->capabilities);
 	s->window = pop3_window_new();
 
-	const struct conn_settings conn = {
+	const struct session_connect to = {
+	    .net = settings->net,
 	    .endpoint = endpoint,
 	    .transcript = s->transcript,
 	    .line_max = POP3_LINE_MAX,
-	    .silence = pop3_silence(s, SILENCE_SHORT),
-	    .connect_budget = pop3_silence(s, CONNECT_BUDGET),
-	    .deadline = endpoint->deadline,
+	    .silence = SILENCE_SHORT,
 	};
 	if (s->secret != NULL)
 		sasl_exchange_hide_secret(s->transcript, endpoint->user, s->secret);
-	s->conn = conn_new(settings->net, &conn, on_conn, s);
+	s->conn = session_connect(&to, on_conn, s);
 	return s;
 }
 
@@ -240,10 +233,9 @@ pop3_session_free(struct pop3_session **session)
 	*session = NULL;
 	if (s == NULL)
 		return;
-	conn_free(&s->conn);
+	pop3_hang_up(s);
 	if (s->failing != NULL)
 		event_free(s->failing);
-	pop3_login_free(&s->login);
 	pop3_window_free(&s->window);
 	listing_free(&s->listing);
 	secret_unref(&s->secret);
@@ -328,13 +320,13 @@ pop3_session_state(const struct pop3_session *s)
 uint64_t
 pop3_session_octets_in(const struct pop3_session *s)
 {
-	return s->conn != NULL ? conn_octets_in(s->conn) : s->octets_in;
+	return session_octets(s->conn, &s->gone).in;
 }
 
 uint64_t
 pop3_session_octets_out(const struct pop3_session *s)
 {
-	return s->conn != NULL ? conn_octets_out(s->conn) : s->octets_out;
+	return session_octets(s->conn, &s->gone).out;
 }
 
 int64_t

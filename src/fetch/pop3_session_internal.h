@@ -5,6 +5,7 @@
 #include "fetch/pop3_session.h"
 #include "fetch/pop3_window.h"
 #include "proto/pop3.h"
+#include "session/session.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -70,8 +71,8 @@ struct pop3_session {
 	bool dispatching; /* inside on_conn(): its end moves on to QUIT */
 	bool quit_wanted;
 	bool quit_ok;
-	uint64_t octets_in, octets_out; /* once the connection is gone */
-	struct event *failing;          /* pop3_session_fail(): closed() in the next turn */
+	struct session_octets gone; /* of the connection */
+	struct event *failing;      /* pop3_session_fail(): closed() in the next turn */
 };
 
 /* The one place that assigns the state; runs what its entry does. */

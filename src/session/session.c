@@ -1,0 +1,43 @@
+#include "session/session.h"
+
+#include "config/config.h"
+
+enum { CONNECT_BUDGET = 60 * 1000 };
+
+int64_t
+session_silence(const struct endpoint_config *endpoint, int64_t standard)
+{
+	return endpoint->timeout > 0 ? endpoint->timeout : standard;
+}
+
+struct conn *
+session_connect(const struct session_connect *to, conn_cb *cb, void *arg)
+{
+	const struct conn_settings settings = {
+	    .endpoint = to->endpoint,
+	    .transcript = to->transcript,
+	    .line_max = to->line_max,
+	    .silence = session_silence(to->endpoint, to->silence),
+	    .connect_budget = session_silence(to->endpoint, CONNECT_BUDGET),
+	    .deadline = to->endpoint->deadline,
+	};
+
+	return conn_new(to->net, &settings, cb, arg);
+}
+
+void
+session_hang_up(struct conn **conn, struct session_octets *gone)
+{
+	if (*conn == NULL)
+		return;
+	*gone = session_octets(*conn, gone);
+	conn_free(conn);
+}
+
+struct session_octets
+session_octets(const struct conn *conn, const struct session_octets *gone)
+{
+	if (conn == NULL)
+		return *gone;
+	return (struct session_octets){.in = conn_octets_in(conn), .out = conn_octets_out(conn)};
+}
