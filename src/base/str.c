@@ -1,5 +1,6 @@
 #include "base/str.h"
 
+#include "base/utf8.h"
 #include "base/xalloc.h"
 
 #include <stdint.h>
@@ -98,26 +99,6 @@ str_take(struct str *s)
 
 	*s = (struct str)STR_INIT;
 	return p;
-}
-
-/* Length of the well-formed UTF-8 sequence at p (RFC 3629), 0 when there is none. */
-static size_t
-utf8_sequence(const unsigned char *p, size_t len, uint32_t *code)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t n = p[0] >= 0xf0 ? 4 : p[0] >= 0xe0 ? 3 : p[0] >= 0xc2 ? 2 : 0;
-
-	if (n == 0 || n > len || p[0] > 0xf4)
-		return 0;
-	*code = p[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-		*code = *code << 6 | (p[i] & 0x3fu);
-	}
-	if (*code < least[n] || *code > 0x10ffff || (*code >= 0xd800 && *code <= 0xdfff))
-		return 0;
-	return n;
 }
 
 /* Characters that change how the text around them is shown, or show as nothing. */

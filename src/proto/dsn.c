@@ -238,7 +238,7 @@ static const char *
 type_of_original(const struct dsn_report *r)
 {
 	const struct dsn_content *c = &r->content;
-	bool is_utf8 = c->header_8bit && !c->header_not_utf8 && c->await == 0;
+	bool is_utf8 = c->header_8bit && !c->header_not_utf8 && c->utf8.await == 0;
 
 	if (r->original == DSN_MESSAGE)
 		return is_utf8 ? "message/global" : "message/rfc822";

@@ -2,6 +2,7 @@
 #define POSTRIDER_PROTO_DSN_H
 
 #include "base/str.h"
+#include "base/utf8.h"
 #include "proto/smtp_reply.h"
 
 #include <stdbool.h>
@@ -27,10 +28,9 @@ struct dsn_content {
 	bool body_8bit;
 	bool header_binary; /* a NUL, or a line over 998 octets */
 	bool body_binary;
-	bool in_body;      /* internal: the empty line was there */
-	uint64_t line;     /* internal: octets in this line */
-	unsigned await;    /* internal: octets that the UTF-8 sequence still wants */
-	uint8_t low, high; /* internal: bounds of the next one */
+	bool in_body;            /* internal: the empty line was there */
+	uint64_t line;           /* internal: octets in this line */
+	struct utf8_reader utf8; /* internal */
 };
 
 /*

@@ -2,42 +2,10 @@
 
 #include "proto/smtp_data.h"
 
-/*
- *	UTF8-2 = %xC2-DF UTF8-tail                                  (RFC 3629 section 4)
- *	UTF8-3 = %xE0 %xA0-BF UTF8-tail / %xE1-EC 2( UTF8-tail ) /
- *	         %xED %x80-9F UTF8-tail / %xEE-EF 2( UTF8-tail )
- *	UTF8-4 = %xF0 %x90-BF 2( UTF8-tail ) / %xF1-F3 3( UTF8-tail ) /
- *	         %xF4 %x80-8F 2( UTF8-tail )
- */
-static void
-begin_sequence(struct dsn_content *c, uint8_t octet)
-{
-	c->await = octet >= 0xf0 ? 3 : octet >= 0xe0 ? 2 : octet >= 0xc2 ? 1 : 0;
-	c->low = octet == 0xe0 ? 0xa0 : octet == 0xf0 ? 0x90 : 0x80;
-	c->high = octet == 0xed ? 0x9f : octet == 0xf4 ? 0x8f : 0xbf;
-	if (octet >= 0x80 && (c->await == 0 || octet > 0xf4))
-		c->header_not_utf8 = true;
-}
-
-static void
-check_utf8(struct dsn_content *c, uint8_t octet)
-{
-	if (c->await == 0) {
-		begin_sequence(c, octet);
-	} else if (octet >= c->low && octet <= c->high) {
-		c->await--;
-		c->low = 0x80;
-		c->high = 0xbf;
-	} else {
-		c->header_not_utf8 = true;
-		begin_sequence(c, octet);
-	}
-}
-
 static void
 scan_header(struct dsn_content *c, uint8_t octet)
 {
-	check_utf8(c, octet);
+	c->header_not_utf8 |= utf8_read(&c->utf8, octet) == UTF8_BAD;
 	c->header_8bit |= octet >= 0x80;
 	c->header_binary |= octet == '\0' || c->line > SMTP_TEXT_LINE_MAX;
 }

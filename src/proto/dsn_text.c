@@ -1,5 +1,6 @@
 #include "proto/dsn_text.h"
 
+#include "base/utf8.h"
 #include "proto/rfc5322_date.h"
 #include "proto/smtp_address.h"
 
@@ -93,7 +94,7 @@ append_clean(struct str *out, const char *text, size_t max)
 		const char *p = text + i;
 		size_t size;
 
-		n = smtp_utf8_sequence(p, len - i, &code);
+		n = utf8_sequence(p, len - i, &code);
 		p = n == 0 ? REPLACEMENT : is_control(code) ? " " : p;
 		size = n == 0 ? strlen(REPLACEMENT) : is_control(code) ? 1 : n;
 		n = n == 0 ? 1 : n;
@@ -158,7 +159,7 @@ dsn_text_append_body(struct str *out, const char *text)
 	for (size_t i = 0, n; i < len; i += n) {
 		uint32_t code = 0;
 
-		n = smtp_utf8_sequence(text + i, len - i, &code);
+		n = utf8_sequence(text + i, len - i, &code);
 		if ((n > 0 && code == '\n') || column >= BREAK_AT) {
 			str_append_char(out, '\n');
 			column = 0;

@@ -1,5 +1,6 @@
 #include "proto/rfc5322_address.h"
 
+#include "base/utf8.h"
 #include "base/xalloc.h"
 #include "proto/rfc5322_domain.h"
 
@@ -160,7 +161,7 @@ check_local_part(const struct str *s)
 		if ((unsigned char)s->data[i] < ' ' || s->data[i] == 0x7f)
 			return "its local part holds a control character";
 	}
-	if (!rfc5322_is_utf8(str_text(s), s->len))
+	if (!utf8_is_valid(str_text(s), s->len))
 		return "its local part is not in UTF-8";
 	return NULL;
 }

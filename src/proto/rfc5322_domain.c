@@ -1,5 +1,6 @@
 #include "proto/rfc5322_domain.h"
 
+#include "base/utf8.h"
 #include "base/xalloc.h"
 
 #include <idn2.h>
@@ -15,39 +16,6 @@ rfc5322_is_8bit(const char *text, size_t len)
 	for (size_t i = 0; i < len; i++)
 		all |= (unsigned char)text[i];
 	return all >= 0x80;
-}
-
-/* Octets of the well-formed sequence at p, 0 when there is none (RFC 3629 section 4). */
-static size_t
-utf8_sequence(const unsigned char *p, size_t left)
-{
-	size_t n = p[0] < 0x80 ? 1 : p[0] < 0xc2 ? 0 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-
-	if (n == 0 || n > left || p[0] > 0xf4)
-		return 0;
-	for (size_t i = 1; i < n; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0;
-	}
-	if ((p[0] == 0xe0 && p[1] < 0xa0) || (p[0] == 0xed && p[1] > 0x9f) ||
-	    (p[0] == 0xf0 && p[1] < 0x90) || (p[0] == 0xf4 && p[1] > 0x8f))
-		return 0;
-	return n;
-}
-
-bool
-rfc5322_is_utf8(const char *text, size_t len)
-{
-	const unsigned char *p = (const unsigned char *)text;
-
-	for (size_t i = 0; i < len;) {
-		size_t n = utf8_sequence(p + i, len - i);
-
-		if (n == 0)
-			return false;
-		i += n;
-	}
-	return true;
 }
 
 /* Names that hosts have, and the underscore that some have nevertheless. */
@@ -137,7 +105,7 @@ normalize_unicode(const char *domain, struct str *out)
 	char *ascii, *unicode = NULL;
 	const char *why;
 
-	if (!rfc5322_is_utf8(domain, strlen(domain)))
+	if (!utf8_is_valid(domain, strlen(domain)))
 		return "its domain is not in UTF-8";
 	ascii = rfc5322_domain_to_ascii(domain);
 	if (ascii == NULL)

@@ -29,9 +29,6 @@ char *rfc5322_domain_to_ascii(const char *domain);
 /* The same for "local@domain"; the local part, which may hold an "@" in quotes, stays. */
 char *rfc5322_domain_address_to_ascii(const char *address);
 
-/* True when the octets are well-formed UTF-8 (RFC 3629), as ASCII is. */
-bool rfc5322_is_utf8(const char *text, size_t len);
-
 /* True when an octet beyond ASCII is among them. */
 bool rfc5322_is_8bit(const char *text, size_t len);
 

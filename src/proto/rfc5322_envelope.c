@@ -1,5 +1,6 @@
 #include "proto/rfc5322_envelope.h"
 
+#include "base/utf8.h"
 #include "base/xalloc.h"
 #include "proto/rfc5322_date.h"
 #include "proto/rfc5322_domain.h"
@@ -264,8 +265,8 @@ note_field(struct rfc5322_envelope *e, const struct rfc5322_field *field)
 	note_lines(e, field->raw, field->raw + field->raw_len);
 	if (!rfc5322_is_8bit(field->raw, field->raw_len))
 		return;
-	r->header_is_utf8 = (r->header_is_utf8 || !r->header_is_8bit) &&
-			    rfc5322_is_utf8(field->raw, field->raw_len);
+	r->header_is_utf8 =
+	    (r->header_is_utf8 || !r->header_is_8bit) && utf8_is_valid(field->raw, field->raw_len);
 	r->header_is_8bit = true;
 }
 

@@ -1,5 +1,6 @@
 #include "proto/smtp_address.h"
 
+#include "base/utf8.h"
 #include "proto/rfc5322_token.h"
 
 #include <string.h>
@@ -12,32 +13,6 @@
  * Stricter than what servers take in one thing only: nothing that could end the path or begin
  * another argument.  Dots may stand where the grammar does not want them; such addresses exist.
  */
-
-size_t
-smtp_utf8_sequence(const char *p, size_t len, uint32_t *code)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	const unsigned char *u = (const unsigned char *)p;
-	size_t n;
-
-	if (len == 0)
-		return 0;
-	*code = u[0];
-	if (u[0] < 0x80)
-		return 1;
-	n = u[0] >= 0xf0 ? 4 : u[0] >= 0xe0 ? 3 : u[0] >= 0xc2 ? 2 : 0;
-	if (n == 0 || n > len || u[0] > 0xf4)
-		return 0;
-	*code = u[0] & (0x7fu >> n);
-	for (size_t i = 1; i < n; i++) {
-		if ((u[i] & 0xc0) != 0x80)
-			return 0;
-		*code = *code << 6 | (u[i] & 0x3fu);
-	}
-	if (*code < least[n] || *code > 0x10ffff || (*code >= 0xd800 && *code <= 0xdfff))
-		return 0;
-	return n;
-}
 
 bool
 smtp_is_ascii(const char *text)
@@ -55,7 +30,7 @@ find_octet_fault(const char *p, size_t len, bool utf8)
 	for (size_t i = 0, n; i < len; i += n) {
 		uint32_t code = 0;
 
-		n = smtp_utf8_sequence(p + i, len - i, &code);
+		n = utf8_sequence(p + i, len - i, &code);
 		if (n == 0)
 			return "is neither ASCII nor UTF-8";
 		if (code < 0x20 || (code >= 0x7f && code < 0xa0))
@@ -162,7 +137,7 @@ append_utf8_address(struct str *out, const char *address)
 	for (size_t i = 0, n; i < len; i += n) {
 		uint32_t code = 0;
 
-		n = smtp_utf8_sequence(address + i, len - i, &code);
+		n = utf8_sequence(address + i, len - i, &code);
 		if (n == 0) {
 			code = (unsigned char)address[i];
 			n = 1;

@@ -5,7 +5,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
 
 /* Mail addresses as SMTP carries them (RFC 5321 section 4.1.2, RFC 6531), and how DSN encodes them.
  */
@@ -23,12 +22,6 @@ enum { SMTP_ADDRESS_MAX = 320 }; /* octets, without the angle brackets */
  * the whole that is limited: 64 octets, "@" and a domain of 255.
  */
 const char *smtp_address_fault(const char *address, bool utf8);
-
-/*
- * Octets of the well-formed UTF-8 sequence (RFC 3629) at p, one of ASCII included; 0 when there is
- * none.  *code is the character.
- */
-size_t smtp_utf8_sequence(const char *p, size_t len, uint32_t *code);
 
 bool smtp_is_ascii(const char *text);
 

@@ -344,24 +344,6 @@ converts_to_ascii(void **state)
 	}
 }
 
-static void
-knows_utf8(void **state)
-{
-	static const struct {
-		const char *text;
-		bool good;
-	} sample[] = {{"", true}, {"a", true}, {"\xc3\xbc", true}, {"\xc3", false}, {"\xbc", false},
-	    {"\xc0\xaf", false}, {"\xe0\x9f\xbf", false}, {"\xe2\x82\xac", true},
-	    {"\xed\xa0\x80", false}, {"\xf0\x8f\xbf\xbf", false}, {"\xf0\x9f\x93\xac", true},
-	    {"\xf4\x90\x80\x80", false}, {"\xf5\x80\x80\x80", false}, {"\xe2\x82", false},
-	    {"a\xff", false}};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(sample); i++)
-		assert_int_equal(
-		    rfc5322_is_utf8(sample[i].text, strlen(sample[i].text)), sample[i].good);
-}
-
 int
 main(void)
 {
@@ -373,7 +355,6 @@ main(void)
 	    cmocka_unit_test(reads_nested_comments),
 	    cmocka_unit_test(compares_addresses),
 	    cmocka_unit_test(converts_to_ascii),
-	    cmocka_unit_test(knows_utf8),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
