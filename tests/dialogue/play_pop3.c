@@ -1,15 +1,8 @@
 /*
- * Plays tests/dialogue/pop3-*.txt against the real POP3 session.  Steps:
+ * Plays tests/dialogue/pop3-*.txt against the real POP3 session.  Steps, besides those of steps.h:
  *
- *   CONFIG key=value ...   tls=none|starttls|implicit pipelining=auto|on|off user=NAME timeout=MS
- *                          max_size=N; the secret is always "secret"
- *   EVENT connecting|connected|secured|failed
- *   S: text                the server sends a line (CRLF is added)
- *   S+ text                the server sends just these octets
+ *   CONFIG key=value ...   also max_size=N; the secret is always "secret"
  *   REPEAT N LEN           the server sends N lines of LEN octets
- *   C: text                the client must have sent this line
- *   H: text                the owner must have been told this
- *   TIME +MS               so much time passes in silence
  *   DO want N...|delete N|go|quit|fail|pause|resume
  *   TURN                   the loop takes its next turn
  */
@@ -20,10 +13,10 @@
 #include "fetch/pop3_session.h"
 #include "paper_conn.h"
 #include "script.h"
+#include "steps.h"
 #include "store/listing.h"
 
 #include <event2/event.h>
-#include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,7 +27,6 @@ enum { WANTED_MAX = 2048 };
 struct stage {
 	struct event_base *base;
 	struct pop3_config config;
-	char user[64];
 	struct secret *secret;
 	struct pop3_session *session;
 	uint32_t wanted[WANTED_MAX];
@@ -170,42 +162,15 @@ static const struct pop3_handler handler = {
 
 /* -- the steps ------------------------------------------------------------------------------- */
 
-static void
-set_key(struct stage *stage, const struct script_step *step, const char *key, const char *value)
+static bool
+set_key(const char *key, const char *value, void *arg)
 {
-	struct pop3_config *c = &stage->config;
+	struct pop3_config *c = arg;
 
-	if (strcmp(key, "tls") == 0)
-		c->endpoint.tls = strcmp(value, "none") == 0       ? TLS_NONE
-				  : strcmp(value, "starttls") == 0 ? TLS_STARTTLS
-								   : TLS_IMPLICIT;
-	else if (strcmp(key, "pipelining") == 0)
-		c->pipelining = strcmp(value, "on") == 0    ? PIPELINING_ON
-				: strcmp(value, "off") == 0 ? PIPELINING_OFF
-							    : PIPELINING_AUTO;
-	else if (strcmp(key, "user") == 0)
-		snprintf(stage->user, sizeof stage->user, "%s", value);
-	else if (strcmp(key, "timeout") == 0)
-		c->endpoint.timeout = atol(value);
-	else if (strcmp(key, "max_size") == 0)
-		c->max_size = strtoull(value, NULL, 10);
-	else
-		script_complain(step, "no such key: %s", key);
-}
-
-static void
-play_config(struct stage *stage, const struct script_step *step)
-{
-	char *save = NULL;
-
-	for (char *word = strtok_r(step->rest, " ", &save); word != NULL;
-	     word = strtok_r(NULL, " ", &save)) {
-		char *value = strchr(word, '=');
-
-		*value++ = '\0';
-		set_key(stage, step, word, value);
-	}
-	stage->config.endpoint.user = stage->user[0] != '\0' ? stage->user : NULL;
+	if (strcmp(key, "max_size") != 0)
+		return steps_set_endpoint_key(&c->endpoint, &c->pipelining, key, value);
+	c->max_size = strtoull(value, NULL, 10);
+	return true;
 }
 
 static void
@@ -220,22 +185,10 @@ start_session(struct stage *stage)
 static void
 play_event(struct stage *stage, const struct script_step *step)
 {
-	struct verdict why;
-
 	if (stage->session == NULL)
 		start_session(stage);
-	if (strcmp(step->rest, "connecting") == 0) {
-		paper_conn_event(CONN_CONNECTING, NULL);
-	} else if (strcmp(step->rest, "connected") == 0) {
-		paper_conn_event(CONN_CONNECTED, NULL);
-	} else if (strcmp(step->rest, "secured") == 0) {
-		paper_conn_event(CONN_SECURED, NULL);
-	} else if (strcmp(step->rest, "failed") == 0) {
-		verdict_fail(&why, FAIL_NETWORK, "closed", "the server closed the connection");
-		paper_conn_event(CONN_FAILED, &why);
-	} else {
+	if (!steps_play_event(step))
 		script_complain(step, "no such event");
-	}
 }
 
 static void
@@ -287,34 +240,19 @@ static void
 play_step(const struct script_step *step, void *arg)
 {
 	struct stage *stage = arg;
-	struct str s = STR_INIT;
 
-	if (strcmp(step->word, "CONFIG") == 0) {
-		play_config(stage, step);
-	} else if (strcmp(step->word, "EVENT") == 0) {
+	if (strcmp(step->word, "CONFIG") == 0)
+		steps_play_config(step, set_key, &stage->config);
+	else if (strcmp(step->word, "EVENT") == 0)
 		play_event(stage, step);
-	} else if (strcmp(step->word, "S:") == 0) {
-		str_append(&s, step->rest, step->rest_len);
-		str_append(&s, "\r\n", 2);
-		paper_conn_receive(str_text(&s), s.len);
-	} else if (strcmp(step->word, "S+") == 0) {
-		paper_conn_receive(step->rest, step->rest_len);
-	} else if (strcmp(step->word, "C:") == 0) {
-		script_expect(step, 'C');
-	} else if (strcmp(step->word, "H:") == 0) {
-		script_expect(step, 'H');
-	} else if (strcmp(step->word, "TIME") == 0) {
-		paper_conn_wait(atol(step->rest));
-	} else if (strcmp(step->word, "TURN") == 0) {
+	else if (strcmp(step->word, "TURN") == 0)
 		event_base_loop(stage->base, EVLOOP_NONBLOCK);
-	} else if (strcmp(step->word, "REPEAT") == 0) {
+	else if (strcmp(step->word, "REPEAT") == 0)
 		play_repeat(step);
-	} else if (strcmp(step->word, "DO") == 0) {
+	else if (strcmp(step->word, "DO") == 0)
 		play_do(stage, step);
-	} else {
+	else if (!steps_play(step))
 		script_complain(step, "no such step: %s", step->word);
-	}
-	str_clear(&s);
 }
 
 static bool
@@ -334,30 +272,13 @@ play_file(const char *file)
 	pop3_session_free(&stage.session);
 	secret_unref(&stage.secret);
 	str_clear(&stage.message);
+	free(stage.config.endpoint.user);
 	event_base_free(stage.base);
-	ok = script_finish(file) == 0 && ok;
-	fprintf(stderr, "%s %s\n", ok ? "ok" : "FAILED", file);
-	return ok;
+	return steps_finish(file, ok);
 }
 
 int
 main(int argc, char **argv)
 {
-	const char *top = getenv("SRCDIR");
-	unsigned failed = 0;
-	char pattern[4096];
-	glob_t found;
-
-	if (argc > 1)
-		return play_file(argv[1]) ? 0 : 1;
-	snprintf(pattern, sizeof pattern, "%s/tests/dialogue/pop3-*.txt", top != NULL ? top : ".");
-	if (glob(pattern, 0, NULL, &found) != 0) {
-		fprintf(stderr, "no scripts at %s\n", pattern);
-		return 1;
-	}
-	for (size_t i = 0; i < found.gl_pathc; i++)
-		failed += !play_file(found.gl_pathv[i]);
-	printf("%zu scripts played, %u failed\n", found.gl_pathc, failed);
-	globfree(&found);
-	return failed > 0;
+	return steps_main(argc, argv, "pop3", play_file);
 }

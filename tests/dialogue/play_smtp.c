@@ -1,22 +1,14 @@
 /*
- * Plays tests/dialogue/smtp-*.txt against the real SMTP session.  Steps:
+ * Plays tests/dialogue/smtp-*.txt against the real SMTP session.  Steps, besides those of steps.h:
  *
- *   CONFIG key=value ...   tls=none|starttls|implicit pipelining=auto|on|off user=NAME timeout=MS
- *                          auth=MECHANISM max_messages=N notify=LIST ret=WORD helo=NAME;
+ *   CONFIG key=value ...   also auth=MECHANISM max_messages=N notify=LIST ret=WORD helo=NAME;
  *                          texts=on tells the text of each result, free=late frees the session
  *                          only at the end; the secret is always "secret"
  *   MESSAGE NAME SENDER RECIPIENT... key...
  *                          one more for next(); keys: size=N envid=ID 8bit utf8; "-" is the null
  *                          sender
- *   EVENT connecting|connected|secured|failed|stuck|drained
- *   S: text                the server sends a line (CRLF is added)
- *   S+ text                the server sends just these octets
+ *   EVENT stuck|drained    what was sent does not leave; it does again
  *   REPEAT N text          the server sends the line N times
- *   C: text                the client must have sent this line
- *   O: text                the client must have sent these octets of a message
- *   H: text                the owner must have been told this
- *   T: text                the text of the oldest result not looked at yet
- *   TIME +MS               so much time passes in silence
  *   DO go|quit|fail|fail-late|piece TEXT|last TEXT|fill N|body-failed
  *                          what the owner does; fill is a piece of N octets, in lines, that are not
  *                          to be looked at; fail-late: what waited to leave would do so in the same
@@ -31,9 +23,9 @@
 #include "net/transcript.h"
 #include "paper_conn.h"
 #include "script.h"
+#include "steps.h"
 
 #include <event2/event.h>
-#include <glob.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,7 +44,7 @@ struct stage {
 	struct event_base *base;
 	struct smtp_config config;
 	struct transcript *transcript;
-	char user[64], helo[64], notify[64], ret[16];
+	char helo[64], notify[64], ret[16];
 	struct secret *secret;
 	struct smtp_session *session;
 	struct note notes[MESSAGES_MAX];
@@ -163,53 +155,34 @@ set_auth(struct endpoint_config *endpoint, const char *value)
 }
 
 static bool
-set_key(struct stage *stage, const char *key, const char *value)
+set_key(const char *key, const char *value, void *arg)
 {
+	struct stage *stage = arg;
 	struct smtp_config *c = &stage->config;
 
-	if (strcmp(key, "tls") == 0)
-		c->endpoint.tls = strcmp(value, "none") == 0       ? TLS_NONE
-				  : strcmp(value, "starttls") == 0 ? TLS_STARTTLS
-								   : TLS_IMPLICIT;
-	else if (strcmp(key, "pipelining") == 0)
-		c->pipelining = strcmp(value, "on") == 0    ? PIPELINING_ON
-				: strcmp(value, "off") == 0 ? PIPELINING_OFF
-							    : PIPELINING_AUTO;
-	else if (strcmp(key, "user") == 0)
-		snprintf(stage->user, sizeof stage->user, "%s", value);
-	else if (strcmp(key, "helo") == 0)
+	if (strcmp(key, "helo") == 0)
 		snprintf(stage->helo, sizeof stage->helo, "%s", value);
 	else if (strcmp(key, "notify") == 0)
 		snprintf(stage->notify, sizeof stage->notify, "%s", value);
 	else if (strcmp(key, "ret") == 0)
 		snprintf(stage->ret, sizeof stage->ret, "%s", value);
-	else if (strcmp(key, "timeout") == 0)
-		c->endpoint.timeout = atol(value);
 	else if (strcmp(key, "max_messages") == 0)
 		c->max_messages = (unsigned)atol(value);
 	else if (strcmp(key, "texts") == 0)
 		stage->texts = true;
 	else if (strcmp(key, "free") == 0)
 		stage->free_late = true;
+	else if (strcmp(key, "auth") == 0)
+		return set_auth(&c->endpoint, value);
 	else
-		return strcmp(key, "auth") == 0 && set_auth(&c->endpoint, value);
+		return steps_set_endpoint_key(&c->endpoint, &c->pipelining, key, value);
 	return true;
 }
 
 static void
 play_config(struct stage *stage, const struct script_step *step)
 {
-	char *save = NULL;
-
-	for (char *word = strtok_r(step->rest, " ", &save); word != NULL;
-	     word = strtok_r(NULL, " ", &save)) {
-		char *value = strchr(word, '=');
-
-		*value++ = '\0';
-		if (!set_key(stage, word, value))
-			script_complain(step, "no such key: %s", word);
-	}
-	stage->config.endpoint.user = *stage->user != '\0' ? stage->user : NULL;
+	steps_play_config(step, set_key, stage);
 	stage->config.dsn_notify = *stage->notify != '\0' ? stage->notify : NULL;
 	stage->config.dsn_ret = *stage->ret != '\0' ? stage->ret : NULL;
 }
@@ -266,27 +239,13 @@ start_session(struct stage *stage)
 static void
 play_event(struct stage *stage, const struct script_step *step)
 {
-	static const struct {
-		const char *name;
-		enum conn_event event;
-	} events[] = {{"connecting", CONN_CONNECTING}, {"connected", CONN_CONNECTED},
-	    {"secured", CONN_SECURED}, {"failed", CONN_FAILED}};
-	struct verdict why;
-
 	if (stage->session == NULL)
 		start_session(stage);
-	verdict_fail(&why, FAIL_NETWORK, "closed", "the server closed the connection");
-	for (size_t i = 0; i < sizeof events / sizeof *events; i++) {
-		if (strcmp(step->rest, events[i].name) == 0) {
-			paper_conn_event(events[i].event, &why);
-			return;
-		}
-	}
 	if (strcmp(step->rest, "stuck") == 0)
 		paper_conn_stick(true);
 	else if (strcmp(step->rest, "drained") == 0)
 		paper_conn_stick(false);
-	else
+	else if (!steps_play_event(step))
 		script_complain(step, "no such event");
 }
 
@@ -341,24 +300,13 @@ play_do(struct stage *stage, const struct script_step *step)
 }
 
 static void
-receive_line(const char *text, size_t len)
-{
-	struct str s = STR_INIT;
-
-	str_append(&s, text, len);
-	str_append(&s, "\r\n", 2);
-	paper_conn_receive(str_text(&s), s.len);
-	str_clear(&s);
-}
-
-static void
 play_repeat(const struct script_step *step)
 {
 	char *text;
 	unsigned long count = strtoul(step->rest, &text, 10);
 
 	for (text++; count > 0; count--)
-		receive_line(text, strlen(text));
+		steps_receive_line(text, strlen(text));
 }
 
 static void
@@ -392,22 +340,13 @@ play_step(const struct script_step *step, void *arg)
 		play_message(stage, step);
 	else if (strcmp(step->word, "EVENT") == 0)
 		play_event(stage, step);
-	else if (strcmp(step->word, "S:") == 0)
-		receive_line(step->rest, step->rest_len);
-	else if (strcmp(step->word, "S+") == 0)
-		paper_conn_receive(step->rest, step->rest_len);
 	else if (strcmp(step->word, "REPEAT") == 0)
 		play_repeat(step);
-	else if (strcmp(step->word, "C:") == 0 || strcmp(step->word, "O:") == 0 ||
-		 strcmp(step->word, "H:") == 0 || strcmp(step->word, "T:") == 0)
-		script_expect(step, *step->word);
-	else if (strcmp(step->word, "TIME") == 0)
-		paper_conn_wait(atol(step->rest));
 	else if (strcmp(step->word, "DO") == 0)
 		play_do(stage, step);
 	else if (strcmp(step->word, "STATE") == 0)
 		play_state(stage, step);
-	else
+	else if (!steps_play(step))
 		script_complain(step, "no such step: %s", step->word);
 	settle(stage);
 }
@@ -434,30 +373,13 @@ play_file(const char *file)
 		free(stage.notes[i].words);
 	secret_unref(&stage.secret);
 	transcript_close(&stage.transcript);
+	free(stage.config.endpoint.user);
 	event_base_free(stage.base);
-	ok = script_finish(file) == 0 && ok;
-	fprintf(stderr, "%s %s\n", ok ? "ok" : "FAILED", file);
-	return ok;
+	return steps_finish(file, ok);
 }
 
 int
 main(int argc, char **argv)
 {
-	const char *top = getenv("SRCDIR");
-	unsigned failed = 0;
-	char pattern[4096];
-	glob_t found;
-
-	if (argc > 1)
-		return play_file(argv[1]) ? 0 : 1;
-	snprintf(pattern, sizeof pattern, "%s/tests/dialogue/smtp-*.txt", top != NULL ? top : ".");
-	if (glob(pattern, 0, NULL, &found) != 0) {
-		fprintf(stderr, "no scripts at %s\n", pattern);
-		return 1;
-	}
-	for (size_t i = 0; i < found.gl_pathc; i++)
-		failed += !play_file(found.gl_pathv[i]);
-	printf("%zu scripts played, %u failed\n", found.gl_pathc, failed);
-	globfree(&found);
-	return failed > 0;
+	return steps_main(argc, argv, "smtp", play_file);
 }
