@@ -1,6 +1,5 @@
 #include "deliver/outbox_internal.h"
 
-#include "auth/fingerprint.h"
 #include "auth/vault.h"
 #include "base/clock.h"
 #include "base/hook.h"
@@ -9,10 +8,8 @@
 #include "config/config.h"
 #include "deliver/retry.h"
 #include "deliver/sending.h"
+#include "session/standing.h"
 #include "store/outqueue.h"
-
-#include <stdio.h>
-#include <string.h>
 
 /* Refused passwords in a row before the account is blocked; then there is one try a day. */
 enum { AUTH_TRIES = 3 };
@@ -28,8 +25,7 @@ static void
 forgive(struct outbox *o)
 {
 	o->blocked = false;
-	o->record.auth_failures = 0;
-	o->record.blocked_until = 0;
+	standing_forgive(&o->record);
 }
 
 static const struct secret_source *
@@ -40,30 +36,22 @@ secret_of(const struct outbox *o)
 
 /* -- what is remembered ------------------------------------------------------------------------ */
 
-/* True when the settings are others than those that a password was refused under. */
-static bool
+static void
 take_fingerprint(struct outbox *o)
 {
-	char now[FINGERPRINT_SIZE];
-
-	fingerprint_endpoint(o->config, &o->account->smtp->endpoint, now);
-	if (strcmp(now, o->record.fingerprint) == 0)
-		return false;
-	snprintf(o->record.fingerprint, sizeof o->record.fingerprint, "%s", now);
-	forgive(o);
-	return true;
+	if (standing_take_fingerprint(&o->record, o->config, &o->account->smtp->endpoint))
+		o->blocked = false;
 }
 
-/* A wall clock that leapt keeps nobody waiting for longer than a day. */
 static void
 wait_while_blocked(struct outbox *o)
 {
-	int64_t wait = o->record.blocked_until - clock_wall();
+	int64_t wait = standing_blocked_for(&o->record);
 
-	if (o->record.blocked_until == 0 || wait <= 0 || o->once)
+	if (wait == 0 || o->once)
 		return;
 	o->blocked = true;
-	o->wait_until = clock_mono() + (wait < DAY ? wait : DAY);
+	o->wait_until = clock_mono() + wait;
 }
 
 /* What an earlier run saw of the account's trouble is shown until a session tells more. */
@@ -145,12 +133,8 @@ note_success(struct outbox *o, const struct sending_result *result)
 
 	if (r->failures > 1)
 		log_info("account=%s sending works again after %u failures", o->name, r->failures);
-	r->last_success = clock_wall();
-	r->failures = 0;
-	r->error_time = 0;
-	r->error_kind = FAIL_NONE;
-	r->error_text[0] = '\0';
-	forgive(o);
+	standing_note_success(r);
+	o->blocked = false;
 	o->trouble = (struct verdict)VERDICT_OK;
 	o->wait_until = result->slow ? clock_mono() + retry_delay(&o->config->retry, 1, outbox_random())
 				     : 0;
@@ -179,17 +163,13 @@ note_failure(struct outbox *o, const struct sending_result *result)
 		r->failures = 0;
 		forgive(o);
 	}
-	r->failures++;
-	r->error_time = clock_wall();
-	r->error_kind = result->why.kind;
-	snprintf(r->error_text, sizeof r->error_text, "%s", result->why.text);
+	standing_note_failure(r, &result->why);
 	o->failed = true;
 	o->trouble = result->why;
 	o->wait_until =
 	    clock_mono() + retry_delay(&o->config->retry, r->failures, outbox_random());
 	if (result->why.kind != FAIL_AUTH || o->account->smtp == NULL)
 		return;
-	r->auth_failures++;
 	o->refused_generation = vault_generation(o->settings.deliverer->vault, secret_of(o));
 	if (r->auth_failures >= AUTH_TRIES)
 		block(o, &result->why);

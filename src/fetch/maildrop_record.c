@@ -1,6 +1,5 @@
 #include "fetch/maildrop_internal.h"
 
-#include "auth/fingerprint.h"
 #include "auth/vault.h"
 #include "base/clock.h"
 #include "base/events.h"
@@ -9,10 +8,8 @@
 #include "config/config.h"
 #include "fetch/poll.h"
 #include "fetch/schedule.h"
+#include "session/standing.h"
 #include "store/mailbox.h"
-
-#include <stdio.h>
-#include <string.h>
 
 /* The record of an idle account is written this often; of one whose fate changed, at once. */
 enum { SAVE_INTERVAL = 10 * 60 * 1000 };
@@ -30,8 +27,7 @@ void
 maildrop_forgive(struct maildrop *m)
 {
 	m->blocked = false;
-	m->record.auth_failures = 0;
-	m->record.blocked_until = 0;
+	standing_forgive(&m->record);
 }
 
 /* A secret read by a command, a file or a token helper may have changed without a reload. */
@@ -68,13 +64,9 @@ maildrop_probe_secret(struct maildrop *m)
 bool
 maildrop_check_fingerprint(struct maildrop *m)
 {
-	char now[FINGERPRINT_SIZE];
-
-	fingerprint_endpoint(m->config, &m->account->pop3->endpoint, now);
-	if (strcmp(now, m->record.fingerprint) == 0)
+	if (!standing_take_fingerprint(&m->record, m->config, &m->account->pop3->endpoint))
 		return false;
-	snprintf(m->record.fingerprint, sizeof m->record.fingerprint, "%s", now);
-	maildrop_forgive(m);
+	m->blocked = false;
 	return true;
 }
 
@@ -83,32 +75,20 @@ maildrop_check_fingerprint(struct maildrop *m)
 void
 maildrop_note_failure(struct maildrop *m, const struct verdict *why)
 {
-	struct record *r = &m->record;
-
-	r->failures++;
-	if (why->kind == FAIL_AUTH) {
-		r->auth_failures++;
+	standing_note_failure(&m->record, why);
+	if (why->kind == FAIL_AUTH)
 		m->refused_generation =
 		    vault_generation(m->settings.vault, &m->account->pop3->endpoint.secret);
-	}
-	r->error_time = clock_wall();
-	r->error_kind = why->kind;
-	snprintf(r->error_text, sizeof r->error_text, "%s", why->text);
 }
 
 static void
 note_success(struct maildrop *m, const struct poll_result *result)
 {
-	struct record *r = &m->record;
-
-	if (r->failures > 1)
-		log_info("account=%s fetching works again after %u failures", m->name, r->failures);
-	r->last_success = clock_wall();
-	r->failures = 0;
-	maildrop_forgive(m);
-	r->error_time = 0;
-	r->error_kind = FAIL_NONE;
-	r->error_text[0] = '\0';
+	if (m->record.failures > 1)
+		log_info("account=%s fetching works again after %u failures", m->name,
+		    m->record.failures);
+	standing_note_success(&m->record);
+	m->blocked = false;
 	m->on_server = result->on_server;
 	m->skipped_large = result->skipped_large;
 	if (result->skipped_large > 0)

@@ -7,13 +7,11 @@
 #include "config/config.h"
 #include "fetch/schedule.h"
 #include "net/address.h"
+#include "session/standing.h"
 #include "store/mailbox.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* The one try a day of a blocked account, whatever a wall clock that leapt says. */
-enum { BLOCKED_MOST = 24 * 3600 * 1000 };
 
 /* How long the uid of a message that vanished from the server is remembered. */
 #define FORGET_AFTER (INT64_C(90) * 24 * 3600 * 1000)
@@ -58,13 +56,13 @@ void
 maildrop_schedule_first(struct maildrop *m)
 {
 	int64_t interval = m->account->pop3->interval;
-	int64_t wait = m->record.blocked_until - clock_wall();
+	int64_t wait = standing_blocked_for(&m->record);
 
 	if (interval == 0) {
 		maildrop_disarm(m);
-	} else if (m->record.blocked_until > 0 && wait > 0) {
+	} else if (wait > 0) {
 		m->blocked = true;
-		maildrop_arm(m, wait < BLOCKED_MOST ? wait : BLOCKED_MOST);
+		maildrop_arm(m, wait);
 	} else {
 		maildrop_arm(m, schedule_first(interval, m->neighbours, maildrop_random()));
 	}

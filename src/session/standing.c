@@ -1,0 +1,63 @@
+#include "session/standing.h"
+
+#include "auth/fingerprint.h"
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* A blocked account has one try a day. */
+enum { BLOCKED_MOST = 24 * 3600 * 1000 };
+
+void
+standing_note_failure(struct record *r, const struct verdict *why)
+{
+	r->failures++;
+	if (why->kind == FAIL_AUTH)
+		r->auth_failures++;
+	r->error_time = clock_wall();
+	r->error_kind = why->kind;
+	snprintf(r->error_text, sizeof r->error_text, "%s", why->text);
+}
+
+void
+standing_note_success(struct record *r)
+{
+	r->last_success = clock_wall();
+	r->failures = 0;
+	standing_forgive(r);
+	r->error_time = 0;
+	r->error_kind = FAIL_NONE;
+	r->error_text[0] = '\0';
+}
+
+void
+standing_forgive(struct record *r)
+{
+	r->auth_failures = 0;
+	r->blocked_until = 0;
+}
+
+bool
+standing_take_fingerprint(
+    struct record *r, const struct config *config, const struct endpoint_config *endpoint)
+{
+	char now[FINGERPRINT_SIZE];
+
+	fingerprint_endpoint(config, endpoint, now);
+	if (strcmp(now, r->fingerprint) == 0)
+		return false;
+	snprintf(r->fingerprint, sizeof r->fingerprint, "%s", now);
+	standing_forgive(r);
+	return true;
+}
+
+int64_t
+standing_blocked_for(const struct record *r)
+{
+	int64_t wait = r->blocked_until > 0 ? r->blocked_until - clock_wall() : 0;
+
+	if (wait <= 0)
+		return 0;
+	return wait < BLOCKED_MOST ? wait : BLOCKED_MOST;
+}

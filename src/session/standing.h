@@ -1,0 +1,37 @@
+#ifndef POSTRIDER_SESSION_STANDING_H
+#define POSTRIDER_SESSION_STANDING_H
+
+#include "store/record.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct config;
+struct endpoint_config;
+
+/*
+ * How one side of an account stands with its server: what a session's outcome changes in its
+ * record.  When there is a next one is for the side's own policy to say.
+ */
+
+/* One more failure in a row, and one more refused password when it was that. */
+void standing_note_failure(struct record *record, const struct verdict *why);
+
+/* Nothing is held against it any more. */
+void standing_note_success(struct record *record);
+
+/* Refused passwords count no more, for something was changed, or one was accepted. */
+void standing_forgive(struct record *record);
+
+/*
+ * True, and forgiven, when the settings are others than those that a password was refused under:
+ * what was refused then says nothing about now.
+ */
+bool standing_take_fingerprint(
+    struct record *record, const struct config *config, const struct endpoint_config *endpoint);
+
+/* How long the account is still blocked for its password, ms; 0: it is not.  A day at most,
+ * whatever a wall clock that leapt says. */
+int64_t standing_blocked_for(const struct record *record);
+
+#endif

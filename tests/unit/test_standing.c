@@ -1,0 +1,123 @@
+#include "unit.h"
+
+#include "base/clock.h"
+#include "config/config.h"
+#include "session/standing.h"
+
+#include <string.h>
+
+enum { HOUR = 3600 * 1000, DAY = 24 * HOUR };
+
+static int64_t now = 1000 * INT64_C(24 * 3600 * 1000);
+
+static int64_t
+wall(void)
+{
+	return now;
+}
+
+static const struct clock_source clock_here = {.mono = wall, .wall = wall, .boot = wall};
+
+static int
+set_clock(void **state)
+{
+	(void)state;
+	clock_set_source(&clock_here);
+	return 0;
+}
+
+static void
+failures_are_counted(void **state)
+{
+	struct record r = {0};
+	struct verdict why;
+
+	(void)state;
+	verdict_fail(&why, FAIL_NETWORK, "connect", "nobody there");
+	standing_note_failure(&r, &why);
+	assert_int_equal(r.failures, 1);
+	assert_int_equal(r.auth_failures, 0);
+	verdict_fail(&why, FAIL_AUTH, "pass", "not you");
+	standing_note_failure(&r, &why);
+	assert_int_equal(r.failures, 2);
+	assert_int_equal(r.auth_failures, 1);
+	assert_int_equal(r.error_kind, FAIL_AUTH);
+	assert_int_equal(r.error_time, now);
+	assert_string_equal(r.error_text, "not you");
+	assert_int_equal(r.last_success, 0);
+}
+
+static void
+a_success_makes_up_for_all(void **state)
+{
+	struct record r = {.messages = 3, .octets = 4};
+	const struct record good = {.last_success = now, .messages = 3, .octets = 4};
+	struct verdict why;
+
+	(void)state;
+	verdict_fail(&why, FAIL_AUTH, "pass", "no");
+	standing_note_failure(&r, &why);
+	r.blocked_until = now + HOUR;
+	standing_note_success(&r);
+	assert_int_equal(r.last_success, good.last_success);
+	assert_int_equal(r.failures, 0);
+	assert_int_equal(r.auth_failures, 0);
+	assert_int_equal(r.blocked_until, 0);
+	assert_int_equal(r.error_time, 0);
+	assert_int_equal(r.error_kind, FAIL_NONE);
+	assert_string_equal(r.error_text, "");
+	assert_int_equal(r.messages, 3);
+	assert_int_equal(r.octets, 4);
+}
+
+static void
+a_block_lasts_a_day_at_most(void **state)
+{
+	static const struct {
+		int64_t until, wait; /* until: from now; 0: never */
+	} row[] = {{-HOUR, 0}, {HOUR, HOUR}, {DAY, DAY}, {3 * (int64_t)DAY, DAY}};
+	struct record r = {0};
+
+	(void)state;
+	assert_int_equal(standing_blocked_for(&r), 0);
+	for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+		r.blocked_until = now + row[i].until;
+		assert_int_equal(standing_blocked_for(&r), row[i].wait);
+	}
+}
+
+static void
+other_settings_are_forgiven(void **state)
+{
+	char host[] = "mail.example.org", other[] = "mx.example.org";
+	struct endpoint_config endpoint = {.host = host, .port = 995};
+	const struct config config = {0};
+	struct record r = {0};
+
+	(void)state;
+	assert_true(standing_take_fingerprint(&r, &config, &endpoint));
+	r.failures = r.auth_failures = 3;
+	r.blocked_until = now + HOUR;
+	assert_false(standing_take_fingerprint(&r, &config, &endpoint));
+	assert_int_equal(r.auth_failures, 3);
+	assert_int_equal(r.blocked_until, now + HOUR);
+	endpoint.host = other;
+	assert_true(standing_take_fingerprint(&r, &config, &endpoint));
+	assert_int_equal(r.auth_failures, 0);
+	assert_int_equal(r.blocked_until, 0);
+	assert_int_equal(r.failures, 3);
+	assert_false(standing_take_fingerprint(&r, &config, &endpoint));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(failures_are_counted),
+	    cmocka_unit_test(a_success_makes_up_for_all),
+	    cmocka_unit_test(a_block_lasts_a_day_at_most),
+	    cmocka_unit_test(other_settings_are_forgiven),
+	};
+
+	return cmocka_run_group_tests(tests, set_clock, NULL);
+}
