@@ -12,8 +12,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* An initial response that makes the line longer goes on a line of its own (RFC 5034 section 4). */
-static const struct sasl_dialect dialect = {.service = "pop", .challenge = "+ ", .line_max = 255};
+/*
+ * RFC 5034 section 4: an initial response that makes the command longer than RFC 2449 section 4
+ * allows, CRLF included, goes on a line of its own.
+ */
+static const struct sasl_dialect dialect = {.service = "pop", .challenge = "+ ", .line_max = 253};
 
 enum login_awaits { AWAITS_USER, AWAITS_PASS, AWAITS_APOP, AWAITS_SASL };
 
