@@ -5,6 +5,7 @@
 #include "ctl/ctl_json.h"
 #include "ctl/ctl_queue.h"
 #include "ctl/ctl_status.h"
+#include "ctl/ctl_tool.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -202,6 +203,7 @@ find_name(const char *name)
 			return &commands[i];
 		control_suggest_offer(&suggest, commands[i].name);
 	}
+	ctl_tool_suggest(&suggest);
 	str_escape(shown, sizeof shown, name, strlen(name));
 	if (suggest.best != NULL)
 		fprintf(stderr, "postriderctl: unknown command \"%s\"; did you mean \"%s\"?\n",
@@ -275,4 +277,5 @@ ctl_command_append_help(struct str *s)
 		snprintf(use, sizeof use, "%s %s", commands[i].name, commands[i].operands);
 		str_appendf(s, "  %-22s %s\n", use, commands[i].help);
 	}
+	ctl_tool_append_help(s);
 }

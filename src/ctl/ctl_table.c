@@ -5,9 +5,9 @@
 
 #include <stdlib.h>
 
-#define GAP       2
-#define FIRST_MIN 8
-#define INDENT    "    "
+#define GAP     2
+#define CUT_MIN 8
+#define INDENT  "    "
 
 struct cell {
 	char *text;
@@ -30,6 +30,7 @@ TAILQ_HEAD(rows, row);
 struct ctl_table {
 	const struct ctl_column *columns;
 	size_t count;
+	size_t giving; /* the column that is cut on a narrow terminal */
 	const struct ctl_screen *screen;
 	unsigned *rank; /* by column: what may go first; 0: stays */
 	bool *gone;     /* by column: while the table is written */
@@ -131,10 +132,17 @@ ctl_table_note(struct ctl_table *t, const char *text, enum ctl_tone tone)
 }
 
 void
+ctl_table_give_way(struct ctl_table *t, size_t column)
+{
+	t->giving = column;
+}
+
+void
 ctl_table_append_tone(
     struct str *s, const struct ctl_screen *screen, enum ctl_tone tone, const char *text)
 {
-	static const char *const begin[] = {"", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[1m"};
+	static const char *const begin[] = {
+	    "", "\x1b[32m", "\x1b[33m", "\x1b[31m", "\x1b[1m", "\x1b[2m", "\x1b[36m"};
 
 	if (!screen->colour || tone == CTL_PLAIN)
 		str_append_text(s, text);
@@ -188,16 +196,17 @@ find_spare(const struct ctl_table *t)
 static void
 narrow(const struct ctl_table *t, size_t *width)
 {
+	size_t *giving = &width[t->giving];
 	size_t spare, over;
 
 	if (t->screen->width == 0)
 		return;
 	while (total_width(t, width) > t->screen->width && (spare = find_spare(t)) != 0)
 		t->gone[spare] = true;
-	if (total_width(t, width) <= t->screen->width || width[0] <= FIRST_MIN)
+	if (total_width(t, width) <= t->screen->width || *giving <= CUT_MIN)
 		return;
 	over = total_width(t, width) - t->screen->width;
-	width[0] = width[0] > over + FIRST_MIN ? width[0] - over : FIRST_MIN;
+	*giving = *giving > over + CUT_MIN ? *giving - over : CUT_MIN;
 }
 
 static void
@@ -227,8 +236,8 @@ append_cell(const struct ctl_table *t, struct str *s, size_t column, const size_
 	if (t->gone[column])
 		return;
 	shown = xstrdup(text);
-	if (column == 0)
-		ctl_text_cut(shown, width[0]);
+	if (column == t->giving)
+		ctl_text_cut(shown, width[column]);
 	pad = width[column] - ctl_text_width(shown);
 	append_blanks(s, column > 0 ? GAP : 0);
 	if (t->columns[column].right)

@@ -14,7 +14,8 @@ struct ctl_column {
 	bool right; /* numbers */
 };
 
-enum ctl_tone { CTL_PLAIN, CTL_GOOD, CTL_WARN, CTL_BAD, CTL_BOLD };
+/* CTL_OURS: what was sent, beside what came back. */
+enum ctl_tone { CTL_PLAIN, CTL_GOOD, CTL_WARN, CTL_BAD, CTL_BOLD, CTL_DIM, CTL_OURS };
 
 /* Borrows columns and screen until ctl_table_free(). */
 struct ctl_table *ctl_table_new(
@@ -33,7 +34,10 @@ void ctl_table_note(struct ctl_table *table, const char *text, enum ctl_tone ton
  */
 void ctl_table_spare(struct ctl_table *table, size_t column, unsigned rank);
 
-/* Appends the table, titles first.  What is still too wide is cut from the first column. */
+/* Which column is cut when it is still too wide; the first unless this is called. */
+void ctl_table_give_way(struct ctl_table *table, size_t column);
+
+/* Appends the table, titles first. */
 void ctl_table_append(const struct ctl_table *table, struct str *s);
 
 /* Appends text in a tone, without one when the screen has no colour. */

@@ -28,21 +28,39 @@ terminal_width(void)
 	return width > WIDTH_MIN ? width : WIDTH_MIN;
 }
 
+static bool
+locale_is_utf8(void)
+{
+	bool is_utf8;
+
+	setlocale(LC_CTYPE, "");
+	is_utf8 = strcmp(nl_langinfo(CODESET), "UTF-8") == 0;
+	/* For the widths alone; they are needed whatever the locale is. */
+	setlocale(LC_CTYPE, "C.UTF-8");
+	return is_utf8;
+}
+
 void
 ctl_text_init_screen(struct ctl_screen *screen)
 {
 	const char *term = getenv("TERM");
+	bool is_utf8 = locale_is_utf8();
 
 	*screen = (struct ctl_screen){0};
-	setlocale(LC_CTYPE, "");
 	if (isatty(STDOUT_FILENO)) {
 		screen->width = terminal_width();
 		screen->colour =
 		    str_empty(getenv("NO_COLOR")) && !str_empty(term) && strcmp(term, "dumb") != 0;
-		screen->ascii = strcmp(nl_langinfo(CODESET), "UTF-8") != 0;
+		screen->ascii = !is_utf8;
 	}
-	/* For the widths alone; they are needed whatever the locale is. */
-	setlocale(LC_CTYPE, "C.UTF-8");
+}
+
+void
+ctl_text_init_drawing(struct ctl_screen *screen)
+{
+	ctl_text_init_screen(screen);
+	screen->width = terminal_width();
+	screen->ascii = !locale_is_utf8();
 }
 
 static void
@@ -94,9 +112,8 @@ char_width(const char *p, size_t *octets)
 	return width >= 0 ? (size_t)width : 1;
 }
 
-/* The octets of as many characters as fit into width columns. */
-static size_t
-fitting(const char *text, size_t width)
+size_t
+ctl_text_fitting(const char *text, size_t width)
 {
 	size_t len = 0, octets, columns;
 
@@ -128,7 +145,7 @@ void
 ctl_text_cut(char *text, size_t width)
 {
 	if (ctl_text_width(text) > width)
-		memcpy(text + fitting(text, width - 3), "...", 4);
+		memcpy(text + ctl_text_fitting(text, width - 3), "...", 4);
 }
 
 void

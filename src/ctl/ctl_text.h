@@ -18,6 +18,12 @@ struct ctl_screen {
 void ctl_text_init_screen(struct ctl_screen *screen);
 
 /*
+ * The same for what is drawn: also where standard output is no terminal it has a width ($COLUMNS,
+ * else 80), and the locale decides the alphabet.
+ */
+void ctl_text_init_drawing(struct ctl_screen *screen);
+
+/*
  * Appends words of the daemon, and through it of servers, so that no terminal obeys them: controls
  * and deceptive characters become \xHH, with ascii everything beyond ASCII too.  A backslash stays
  * as it is: the daemon has escaped already.
@@ -26,6 +32,9 @@ void ctl_text_append(struct str *s, const char *text, bool ascii);
 
 /* The columns that printable UTF-8 takes. */
 size_t ctl_text_width(const char *text);
+
+/* The octets of as many whole characters from the start of text as fit into width columns. */
+size_t ctl_text_fitting(const char *text, size_t width);
 
 /* Cuts text in place, visibly, so that it takes no more than width columns (at least 4). */
 void ctl_text_cut(char *text, size_t width);

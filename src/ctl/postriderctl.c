@@ -4,6 +4,7 @@
 #include "ctl/ctl_place.h"
 #include "ctl/ctl_text.h"
 #include "ctl/ctl_watch.h"
+#include "ctl/ctl_tool.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -158,12 +159,17 @@ run(int argc, char **argv)
 	char *none[] = {NULL};
 	struct options o = {0};
 	const struct ctl_command *command;
+	const struct ctl_tool *tool;
 	int code = parse_options(argc, argv, &o);
 	char **words = optind < argc ? argv + optind + 1 : none;
 	size_t count = optind < argc ? (size_t)(argc - optind - 1) : 0;
 
 	if (code != EX_OK || o.done)
 		return code;
+	tool = optind < argc ? ctl_tool_find(argv[optind]) : NULL;
+	if (tool != NULL)
+		return ctl_tool_run(tool, &(struct ctl_call){o.config, o.socket, o.json},
+		    argc - optind, argv + optind);
 	command = ctl_command_find(optind < argc ? argv[optind] : "status", words, count);
 	if (command == NULL)
 		return EX_USAGE;

@@ -188,6 +188,37 @@ columns_stand_below_one_another(void **state)
 	    "a-long-account-name  1000  -\n");
 }
 
+static void
+another_column_gives_way(void **state)
+{
+	static const struct ctl_screen narrow = {22, false, false};
+	struct ctl_table *t = ctl_table_new(columns, 3, &narrow);
+	struct str s = STR_INIT;
+
+	(void)state;
+	ctl_table_give_way(t, 2);
+	ctl_table_add(t, "name", CTL_PLAIN);
+	ctl_table_add(t, "1000", CTL_PLAIN);
+	ctl_table_add(t, "what was said at last", CTL_DIM);
+	ctl_table_append(t, &s);
+	assert_string_equal(str_text(&s), "NAME     N  LAST\nname  1000  what wa...\n");
+	str_clear(&s);
+	ctl_table_free(&t);
+}
+
+/* Whole characters alone, and never one that is too wide. */
+static void
+knows_what_fits(void **state)
+{
+	(void)state;
+	assert_int_equal(ctl_text_fitting("abc", 2), 2);
+	assert_int_equal(ctl_text_fitting("abc", 9), 3);
+	assert_int_equal(ctl_text_fitting(CAFE, 4), 5);
+	assert_int_equal(ctl_text_fitting(WIDE, 5), 6);
+	assert_int_equal(ctl_text_fitting(WIDE, 1), 0);
+	assert_int_equal(ctl_text_fitting("", 1), 0);
+}
+
 int
 main(void)
 {
@@ -198,6 +229,8 @@ main(void)
 	    cmocka_unit_test(wraps_between_words),
 	    cmocka_unit_test(sizes_are_round),
 	    cmocka_unit_test(columns_stand_below_one_another),
+	    cmocka_unit_test(another_column_gives_way),
+	    cmocka_unit_test(knows_what_fits),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, NULL);
