@@ -1,4 +1,4 @@
-"""postriderctl beside the daemon and without it: log."""
+"""postriderctl beside the daemon and without it: log, flow."""
 
 import json
 import os
@@ -13,6 +13,8 @@ import faults
 import pytest
 from support import messages
 from support.daemon import Daemon, find_program
+from support.dovecot import PASSWORD
+from support.spool import RETRY, letter, smtp_account
 from support.waiting import wait_for
 
 EX_USAGE, EX_NOINPUT, EX_NOPERM = 64, 66, 77
@@ -129,12 +131,13 @@ def test_what_is_not_there(fetched, ctl):
         assert word in done.stderr and done.stdout == ""
     ctl.run("log", "box", "box", expect=EX_USAGE)
     ctl.run("log", "--folow", expect=EX_USAGE)
+    ctl.run("flow", expect=EX_USAGE)
     assert "-c FILE" in ctl.run("-s", fetched.socket, "log", expect=EX_USAGE).stderr
 
 
 def test_no_logs_are_written(daemon, peer, box, ctl):
     daemon.configure(daemon.account(peer), log={"level": "debug", "sessions": ""})
-    for words in (("log",), ("log", "box"), ("log", "--follow")):
+    for words in (("log",), ("log", "box"), ("log", "--follow"), ("flow", "1")):
         done = ctl.run(*words, expect=EX_NOINPUT)
         assert 'log.sessions is ""' in done.stderr
 
@@ -151,7 +154,7 @@ def test_not_for_everybody(as_root, program, peer, box):
         daemon.fetch()
         daemon.stop()
         os.chmod(daemon.config, 0o644)
-        for words in (("log",), ("log", "--follow")):
+        for words in (("log",), ("log", "--follow"), ("flow", "1")):
             done = subprocess.run(
                 ctl.command(*words),
                 stdin=subprocess.DEVNULL,
@@ -181,7 +184,7 @@ def test_a_forged_log_is_shown_escaped(fetched, ctl):
     forged += b"2026-11-20T10:15:00.120Z --- closed: \x1b[1m, 1 fetched\n"
     with open(path, "wb") as file:
         file.write(forged)
-    for words in (("log",), ("log", "777"), ("--json", "log", "777")):
+    for words in (("log",), ("log", "777"), ("flow", "777"), ("--json", "log", "777")):
         shown = ctl.run(*words, LC_ALL="C.UTF-8").stdout
         assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", shown), (words, shown)
     assert "\\x1b]0;x\\x07" in ctl.run("log", "777").stdout
@@ -253,6 +256,7 @@ def test_follow_a_running_session(daemon, peer, box, ctl):
         lambda: f"STAT is in the log: {daemon.session_logs()}",
     )
     assert "running" in ctl.run("log").stdout
+    assert "it is still running" in ctl.run("flow", "1").stdout
     process, path = ctl.follow("1")
     try:
         wait_for(lambda: "--> STAT" in text_of(path), lambda: f"it comes: {text_of(path)}")
@@ -274,3 +278,68 @@ def test_a_killed_daemon(daemon, peer, box, ctl):
     )
     daemon.kill()
     assert "broken off" in ctl.run("log").stdout
+    assert "the log breaks off here" in ctl.run("flow", "1", COLUMNS="140").stdout
+
+
+# flow
+
+
+def test_the_chart_of_a_poll(fetched, ctl):
+    fetched.stop()
+    chart = ctl.run("flow", "1", LC_ALL="C.UTF-8", COLUMNS="80").stdout
+    rows = chart.splitlines()
+    assert all(len(row) <= 79 for row in rows)
+    for command in ("CAPA", "RETR 1", "DELE 3", "QUIT"):
+        assert re.search(rf"[─┌├└] {command} ─+►│$", chart, re.MULTILINE), (command, chart)
+    assert re.search(r"│◄── RETR 2 ─+ \+OK ", chart), chart
+    assert "(message 3: " in chart
+    assert "└" in rows[-1] and "ok, 3 fetched, 3 deleted" in rows[-1]
+    assert ctl.run("flow", "box", LC_ALL="C.UTF-8", COLUMNS="80").stdout == chart
+    ascii_chart = ctl.run("flow", "1", LC_ALL="C", COLUMNS="60").stdout
+    assert ascii_chart.isascii()
+    assert all(len(row) <= 59 for row in ascii_chart.splitlines())
+    ctl.run("--json", "flow", "1", expect=EX_USAGE)
+
+
+def test_the_chart_of_a_delivery(daemon, postfix, dovecot, spool, certificates, ctl):
+    user, box = dovecot.add_user(), postfix.add_box()
+    account = smtp_account(
+        daemon, postfix.starttls, user=user, password=PASSWORD, tls_ca_file=certificates["ca"]
+    )
+    daemon.configure(
+        account, retry=RETRY, log={"level": "debug", "sessions": daemon.sessions, "detail": "full"}
+    ).start()
+    spool.drop("one", letter(1, f"{box}@example.com"))
+    postfix.wait_for(box, 1)
+    spool.wait_empty()
+    daemon.stop()
+    chart = ctl.run("flow", "box", LC_ALL="C.UTF-8", COLUMNS="80").stdout
+    plain, secret = chart.split("╠", 1)
+    assert "STARTTLS" in plain and "║" not in plain
+    assert "TLSv1.3" in secret.splitlines()[0]
+    assert re.search(r"║┌ MAIL FROM:<me@example.org>", secret), chart
+    assert re.search(r"║└ DATA ─+►║", secret), chart
+    assert re.search(r"║◄── DATA ─+ 354 ", secret), chart
+    assert "more lines" in secret and "(message 1: " in secret
+    assert "╚" in chart.splitlines()[-1]
+
+
+def test_colour_is_for_terminals(fetched, ctl):
+    fetched.stop()
+    assert "\x1b" not in ctl.run("flow", "1", TERM="xterm").stdout
+    for no_colour, coloured in (("", True), ("1", False)):
+        master, slave = os.openpty()
+        with os.fdopen(master, "rb") as terminal:
+            subprocess.run(
+                ctl.command("flow", "1"),
+                stdin=subprocess.DEVNULL,
+                stdout=slave,
+                timeout=60,
+                env=fetched.environment | {"TERM": "xterm", "NO_COLOR": no_colour},
+                check=True,
+            )
+            os.set_blocking(master, False)
+            shown = terminal.read()
+        os.close(slave)
+        assert b"QUIT" in shown
+        assert (b"\x1b[36mQUIT\x1b[0m" in shown) is coloured
