@@ -1,6 +1,7 @@
 #include "ctl/ctl_tool.h"
 
 #include "base/xalloc.h"
+#include "ctl/ctl_dump.h"
 #include "ctl/ctl_flow.h"
 #include "ctl/ctl_log.h"
 
@@ -12,6 +13,7 @@
 static const struct ctl_tool tools[] = {
     {"log", ctl_log_run, CTL_LOG_OPERANDS, "the session logs, or one of them"},
     {"flow", ctl_flow_run, CTL_FLOW_OPERANDS, "a session as a chart between client and server"},
+    {"dump", ctl_dump_run, CTL_DUMP_OPERANDS, "the state database as lines of JSON"},
 };
 
 #define TOOL_COUNT  (sizeof tools / sizeof tools[0])

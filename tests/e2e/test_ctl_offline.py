@@ -1,4 +1,4 @@
-"""postriderctl beside the daemon and without it: log, flow."""
+"""postriderctl beside the daemon and without it: log, flow, dump."""
 
 import json
 import os
@@ -154,7 +154,7 @@ def test_not_for_everybody(as_root, program, peer, box):
         daemon.fetch()
         daemon.stop()
         os.chmod(daemon.config, 0o644)
-        for words in (("log",), ("log", "--follow"), ("flow", "1")):
+        for words in (("log",), ("log", "--follow"), ("flow", "1"), ("dump",)):
             done = subprocess.run(
                 ctl.command(*words),
                 stdin=subprocess.DEVNULL,
@@ -343,3 +343,48 @@ def test_colour_is_for_terminals(fetched, ctl):
         os.close(slave)
         assert b"QUIT" in shown
         assert (b"\x1b[36mQUIT\x1b[0m" in shown) is coloured
+
+
+# dump
+
+
+def tables(done):
+    rows = {}
+    for line in done.stdout.splitlines():
+        row = json.loads(line)
+        rows.setdefault(row.pop("table"), []).append(row)
+    return rows
+
+
+def check_dump(done):
+    rows = tables(done)
+    (account,) = rows["account"]
+    assert account["name"] == "box" and account["fetched"] == 3
+    uids = {bytes.fromhex(row["uid"]) for row in rows["message"]}
+    assert b"box-00000001" in uids and len(uids) == 3
+    assert all(re.fullmatch("[0-9a-f]{64}", row["digest"]) for row in rows["message"])
+    assert len(rows["age"]) == 1
+
+
+def test_dump_beside_the_daemon_and_without_it(daemon, peer, box, ctl):
+    for number in range(3):
+        box.add(messages.simple(number))
+    daemon.configure(daemon.account(peer)).start()
+    ctl.run("dump")
+    daemon.fetch()
+    tmp = daemon.path("tmp")
+    os.mkdir(tmp)
+    check_dump(ctl.run("dump", TMPDIR=tmp))
+    assert os.listdir(tmp) == []
+    daemon.fetch()  # the daemon is not disturbed
+    daemon.kill()
+    check_dump(ctl.run("dump"))
+    daemon.start().stop()
+    check_dump(ctl.run("dump"))
+    assert "pass word" not in ctl.run("dump").stdout
+
+
+def test_dump_of_nothing(daemon, peer, box, ctl):
+    daemon.configure(daemon.account(peer))
+    assert "when it first runs" in ctl.run("dump", expect=EX_NOINPUT).stderr
+    ctl.run("dump", "box", expect=EX_USAGE)
