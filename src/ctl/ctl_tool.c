@@ -1,6 +1,7 @@
 #include "ctl/ctl_tool.h"
 
 #include "base/xalloc.h"
+#include "ctl/ctl_check.h"
 #include "ctl/ctl_dump.h"
 #include "ctl/ctl_flow.h"
 #include "ctl/ctl_log.h"
@@ -11,6 +12,8 @@
 #include <string.h>
 
 static const struct ctl_tool tools[] = {
+    {"check", ctl_check_run, CTL_CHECK_OPERANDS,
+	"one line for monitoring: exit 0 fine, 1 warning, 2 trouble"},
     {"log", ctl_log_run, CTL_LOG_OPERANDS, "the session logs, or one of them"},
     {"flow", ctl_flow_run, CTL_FLOW_OPERANDS, "a session as a chart between client and server"},
     {"dump", ctl_dump_run, CTL_DUMP_OPERANDS, "the state database as lines of JSON"},

@@ -1,4 +1,4 @@
-"""postriderctl beside the daemon and without it: log, flow, dump."""
+"""postriderctl beside the daemon and without it: log, flow, dump, check."""
 
 import json
 import os
@@ -388,3 +388,65 @@ def test_dump_of_nothing(daemon, peer, box, ctl):
     daemon.configure(daemon.account(peer))
     assert "when it first runs" in ctl.run("dump", expect=EX_NOINPUT).stderr
     ctl.run("dump", "box", expect=EX_USAGE)
+
+
+# check
+
+
+def check_line(done, word):
+    (line,) = done.stdout.splitlines()
+    assert line.startswith(f"postrider {word}: "), line
+    return line
+
+
+def test_check(fetched, ctl, peer, box):
+    line = check_line(ctl.run("check"), "OK")
+    assert "1 account" in line and "| accounts=1 " in line
+    peer.on("STAT", faults.hang_up(), times=1)
+    fetched.fail("network")
+    assert "fetching for box fails: " in check_line(ctl.run("check", expect=1), "WARNING")
+
+    def is_old():
+        done = subprocess.run(
+            ctl.command("check", "--max-age", "1"),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=fetched.environment,
+            check=False,
+        )
+        return done.returncode == 2 and "has not worked for" in check_line(done, "CRITICAL")
+
+    wait_for(is_old, lambda: "the failure is older than a second")
+    fetched.fetch()
+    check_line(ctl.run("check", "--max-age=1h", "--max-queued", "30m"), "OK")
+    answer = json.loads(ctl.run("--json", "check").stdout)
+    assert answer["level"] == 0 and answer["text"].startswith("postrider OK: ")
+
+
+def test_check_a_blocked_account(fetched, ctl):
+    os.rename(fetched.path("Mail", "box"), fetched.path("Mail", "gone"))
+    fetched.fail("local")
+    line = check_line(ctl.run("check", expect=2), "CRITICAL")
+    assert "fetching for box is blocked: " in line
+
+
+def test_check_the_queue(daemon, relay, spool, ctl):
+    relay.on("RCPT", faults.answer("550 5.1.1 no such user"))
+    daemon.configure(smtp_account(daemon, relay), retry=RETRY).start()
+    spool.drop("one", letter(1))
+    wait_for(
+        lambda: daemon.ctl("status")["queue"]["failed"] == 1,
+        lambda: f"it has failed: {daemon.ctl('status')}",
+    )
+    done = ctl.run("check", expect=1)
+    assert "1 message in failed/" in check_line(done, "WARNING")
+
+
+def test_check_without_a_daemon(daemon, peer, box, ctl):
+    daemon.configure(daemon.account(peer))
+    assert "no daemon answers on" in check_line(ctl.run("check", expect=2), "CRITICAL")
+    daemon.write("nonsense")
+    assert "configuration" in check_line(ctl.run("check", expect=2), "CRITICAL")
+    for words in (("--max-age", "soon"), ("--max-age", "0"), ("--max-queued", "-1"), ("box",)):
+        ctl.run("check", *words, expect=EX_USAGE)
