@@ -223,7 +223,7 @@ help_lists_the_verbs(void **state)
 	fixture_start(f);
 	fd = fixture_connect(f);
 	answer = fixture_ask(f, fd, "help");
-	assert_int_equal(json_array_size(json_object_get(answer, "verbs")), 14);
+	assert_int_equal(json_array_size(json_object_get(answer, "verbs")), 16);
 	json_array_foreach(json_object_get(answer, "verbs"), i, verb)
 	{
 		assert_true(json_is_string(json_object_get(verb, "verb")));
