@@ -31,8 +31,8 @@ json_t *control_status_accounts(const struct fetcher *fetcher, const struct deli
  */
 bool control_status_fetching(
     const struct fetcher *fetcher, const char *name, size_t near, struct fetcher_view *view);
-bool control_status_sending(const struct deliverer *deliverer, const char *name, size_t near,
-    struct deliverer_view *view);
+bool control_status_sending(
+    const struct deliverer *deliverer, const char *name, size_t near, struct deliverer_view *view);
 
 json_t *control_status_queue(struct deliverer *deliverer);
 

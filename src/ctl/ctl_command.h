@@ -17,7 +17,7 @@ struct ctl_command {
 	size_t min; /* operands */
 	size_t max;
 	enum ctl_wait wait; /* ENDLESS: lines come until somebody ends it, see ctl_watch.h */
-	bool takes_name; /* of a file: there may be blanks in the operand */
+	bool takes_name;    /* of a file: there may be blanks in the operand */
 	/* The words are the operands of the command, NULL-terminated. */
 	void (*append)(struct str *s, const json_t *answer, char *const *words,
 	    const struct ctl_screen *screen);

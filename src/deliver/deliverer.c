@@ -260,8 +260,8 @@ on_failed(const char *account, const char *id, const char *name, const char *rea
 
 	str_escape(shown, sizeof shown, name, strlen(name));
 	snprintf(line, sizeof line, "%.*s", (int)strcspn(reason, "\n"), reason);
-	log_warning("account=%s message=%s is in failed/%s: %s",
-	    str_empty(account) ? "-" : account, id, shown, line);
+	log_warning("account=%s message=%s is in failed/%s: %s", str_empty(account) ? "-" : account,
+	    id, shown, line);
 	if (str_empty(account))
 		tell_rejected(arg, id, name, line);
 }

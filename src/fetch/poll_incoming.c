@@ -116,7 +116,8 @@ log_message(const struct poll *p, const struct batch_item *item)
 	transcript_escape(p->transcript, shown, sizeof shown, uid, uid_len);
 	log_info("account=%s session=%s message=%" PRIu32 " uid=%s octets=%" PRIu64
 		 " fate=%s file=%s",
-	    poll_account(p), p->id, item->number, shown, item->octets, fate[item->fate], item->file != NULL ? item->file : "-");
+	    poll_account(p), p->id, item->number, shown, item->octets, fate[item->fate],
+	    item->file != NULL ? item->file : "-");
 	poll_tell_message(p, item, shown);
 }
 
