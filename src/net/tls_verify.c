@@ -1,43 +1,15 @@
 #include "net/tls_verify.h"
 
+#include "base/clock.h"
 #include "base/xalloc.h"
 #include "net/address.h"
+#include "net/tls_certificate.h"
 
-#include <arpa/inet.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define NAME_MAX_SHOWN 96
-#define NAMES_SHOWN    160
-#define HEX_SIZE       65
-
-static const char *
-hex(const unsigned char digest[32], char buf[HEX_SIZE])
-{
-	for (size_t i = 0; i < 32; i++)
-		snprintf(buf + 2 * i, 3, "%02x", digest[i]);
-	return buf;
-}
-
-static bool
-digest_certificate(const X509 *x, unsigned char digest[32])
-{
-	return X509_digest(x, EVP_sha256(), digest, NULL) == 1;
-}
-
-static bool
-digest_key(const X509 *x, unsigned char digest[32])
-{
-	unsigned char *der = NULL;
-	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &der);
-	bool good = len > 0 && EVP_Digest(der, (size_t)len, digest, NULL, EVP_sha256(), NULL) == 1;
-
-	OPENSSL_free(der);
-	return good;
-}
 
 /* -- faults ----------------------------------------------------------------------------------- */
 
@@ -111,92 +83,33 @@ tls_verify_prepare(SSL *ssl, const struct tls_config *config, const char *name, 
 	return true;
 }
 
-static void
-append_separated(struct str *s, const void *data, size_t len)
-{
-	if (s->len > 0)
-		str_append_text(s, ", ");
-	str_append_escaped(s, data, len < NAME_MAX_SHOWN ? len : NAME_MAX_SHOWN);
-}
-
-static void
-append_address(struct str *s, const ASN1_OCTET_STRING *ip)
-{
-	int len = ASN1_STRING_length(ip);
-	char text[INET6_ADDRSTRLEN];
-
-	if (len != 4 && len != 16)
-		return;
-	inet_ntop(len == 4 ? AF_INET : AF_INET6, ASN1_STRING_get0_data(ip), text, sizeof text);
-	append_separated(s, text, strlen(text));
-}
-
-/* The subject's common name, escaped; false when it has none. */
-static bool
-append_common_name(struct str *s, const X509 *x)
-{
-	const X509_NAME *subject = X509_get_subject_name(x);
-	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
-	const ASN1_STRING *cn;
-
-	if (at < 0)
-		return false;
-	cn = X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at));
-	append_separated(s, ASN1_STRING_get0_data(cn), (size_t)ASN1_STRING_length(cn));
-	return true;
-}
-
-/* The names that the certificate is good for, bounded and escaped. */
-static void
-append_names(struct str *s, const X509 *x)
-{
-	GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-
-	for (int i = 0; i < sk_GENERAL_NAME_num(names); i++) {
-		const GENERAL_NAME *n = sk_GENERAL_NAME_value(names, i);
-
-		if (s->len > NAMES_SHOWN) {
-			str_append_text(s, ", ...");
-			break;
-		}
-		if (n->type == GEN_DNS)
-			append_separated(s, ASN1_STRING_get0_data(n->d.dNSName),
-			    (size_t)ASN1_STRING_length(n->d.dNSName));
-		else if (n->type == GEN_IPADD)
-			append_address(s, n->d.iPAddress);
-	}
-	GENERAL_NAMES_free(names);
-	if (s->len == 0 && !append_common_name(s, x))
-		str_append_text(s, "no name at all");
-}
-
 /* -- why not ---------------------------------------------------------------------------------- */
 
-static const char *
-date(const ASN1_TIME *time, char buf[16])
-{
-	struct tm tm;
-
-	if (ASN1_TIME_to_tm(time, &tm) != 1 || strftime(buf, 16, "%Y-%m-%d", &tm) == 0)
-		snprintf(buf, 16, "?");
-	return buf;
-}
-
+/*
+ * Which of the two is wrong, the certificate or the clock here, only a person can tell: both dates
+ * are said.
+ */
 static void
 explain_date(const struct tls_fault *f, const char *server, bool expired, struct verdict *why)
 {
-	char day[16], whose[48] = "";
+	char day[TLS_CERTIFICATE_DAY_SIZE], today[TLS_CERTIFICATE_DAY_SIZE], whose[48] = "";
 
 	if (f->depth > 0)
 		snprintf(whose, sizeof whose, "CA certificate %d above the ", f->depth);
+	tls_certificate_day(clock_wall(), today);
 	if (expired)
 		verdict_fail(why, FAIL_TLS, "verify",
-		    "%scertificate of %.150s expired on %s; tell the server's administrator", whose,
-		    server, date(X509_get0_notAfter(f->blamed), day));
+		    "%scertificate of %.150s expired on %s; tell the server's administrator, or "
+		    "set "
+		    "this machine's clock, which says %s",
+		    whose, server, tls_certificate_day(tls_certificate_valid_until(f->blamed), day),
+		    today);
 	else
 		verdict_fail(why, FAIL_TLS, "verify",
-		    "%scertificate of %.150s is not valid before %s; check this machine's clock",
-		    whose, server, date(X509_get0_notBefore(f->blamed), day));
+		    "%scertificate of %.150s is not valid before %s; this machine's clock says %s "
+		    "and looks wrong: set it, or tell the server's administrator",
+		    whose, server, tls_certificate_day(tls_certificate_valid_from(f->blamed), day),
+		    today);
 }
 
 static void
@@ -204,7 +117,7 @@ explain_name(const struct tls_fault *f, const char *server, const char *name, st
 {
 	struct str names = STR_INIT;
 
-	append_names(&names, f->leaf);
+	tls_certificate_append_names(&names, f->leaf);
 	verdict_fail(why, FAIL_TLS, "verify",
 	    "certificate of %.120s is not for %.100s but for %.200s; check host, or set "
 	    "tls_server_name",
@@ -217,9 +130,9 @@ explain_trust(const struct tls_fault *f, const char *server, struct verdict *why
 {
 	bool self = f->error == X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT;
 	unsigned char digest[32];
-	char shown[HEX_SIZE];
+	char shown[TLS_CERTIFICATE_HEX_SIZE];
 
-	if (f->leaf == NULL || !digest_certificate(f->leaf, digest)) {
+	if (f->leaf == NULL || !tls_certificate_digest(f->leaf, digest)) {
 		verdict_fail(
 		    why, FAIL_TLS, "verify", "certificate of %.150s is not trusted", server);
 		return;
@@ -228,7 +141,8 @@ explain_trust(const struct tls_fault *f, const char *server, struct verdict *why
 	    "certificate of %.150s is %s; if it is the right one, set tls_ca_file, or "
 	    "tls_fingerprint "
 	    "= \"sha256:%s\"",
-	    server, self ? "self-signed" : "issued by an unknown authority", hex(digest, shown));
+	    server, self ? "self-signed" : "issued by an unknown authority",
+	    tls_certificate_hex(digest, shown));
 }
 
 void
@@ -262,34 +176,34 @@ tls_verify_explain(
 
 /* -- after the handshake ---------------------------------------------------------------------- */
 
-static bool
-matches_pin(const X509 *leaf, const struct tls_config *config)
+const struct tls_pin *
+tls_verify_matching_pin(const X509 *leaf, const struct tls_config *config)
 {
 	unsigned char certificate[32], key[32];
 
-	if (!digest_certificate(leaf, certificate) || !digest_key(leaf, key))
-		return false;
+	if (!tls_certificate_digest(leaf, certificate) || !tls_certificate_digest_key(leaf, key))
+		return NULL;
 	for (size_t i = 0; i < config->pin_count; i++) {
 		const struct tls_pin *pin = &config->pins[i];
 
 		if (memcmp(pin->sha256, pin->kind == PIN_KEY ? key : certificate, 32) == 0)
-			return true;
+			return pin;
 	}
-	return false;
+	return NULL;
 }
 
 static bool
 fail_pins(const X509 *leaf, const char *server, struct verdict *why)
 {
 	unsigned char certificate[32] = {0}, key[32] = {0};
-	char shown[HEX_SIZE], shown_key[HEX_SIZE];
+	char shown[TLS_CERTIFICATE_HEX_SIZE], shown_key[TLS_CERTIFICATE_HEX_SIZE];
 
-	digest_certificate(leaf, certificate);
-	digest_key(leaf, key);
+	tls_certificate_digest(leaf, certificate);
+	tls_certificate_digest_key(leaf, key);
 	return verdict_fail(why, FAIL_TLS, "verify",
 	    "certificate of %.120s matches no tls_fingerprint: it is \"sha256:%s\" (key "
 	    "\"spki-sha256:%s\"); ask the server's administrator whether it was changed",
-	    server, hex(certificate, shown), hex(key, shown_key));
+	    server, tls_certificate_hex(certificate, shown), tls_certificate_hex(key, shown_key));
 }
 
 bool
@@ -302,7 +216,8 @@ tls_verify_peer(SSL *ssl, const struct tls_config *config, const char *server, s
 	if (leaf == NULL)
 		return verdict_fail(why, FAIL_TLS, "verify", "%.200s shows no certificate", server);
 	if (config->pin_count > 0)
-		return matches_pin(leaf, config) || fail_pins(leaf, server, why);
+		return tls_verify_matching_pin(leaf, config) != NULL ||
+		       fail_pins(leaf, server, why);
 	if (SSL_get_verify_result(ssl) != X509_V_OK)
 		return verdict_fail(why, FAIL_TLS, "verify", "certificate of %.200s: %s", server,
 		    X509_verify_cert_error_string(SSL_get_verify_result(ssl)));
@@ -315,13 +230,13 @@ tls_verify_describe(SSL *ssl, const struct tls_config *config, struct str *text)
 	const X509 *leaf = SSL_get0_peer_certificate(ssl);
 	struct str name = STR_INIT;
 
-	if (leaf != NULL && append_common_name(&name, leaf))
+	if (leaf != NULL && tls_certificate_append_common_name(&name, leaf))
 		str_appendf(text, "%s %s, CN=%s ", SSL_get_version(ssl), SSL_get_cipher_name(ssl),
 		    str_text(&name));
 	else
 		str_appendf(text, "%s %s, ", SSL_get_version(ssl), SSL_get_cipher_name(ssl));
 	if (leaf != NULL && name.len == 0) {
-		append_names(&name, leaf);
+		tls_certificate_append_names(&name, leaf);
 		str_appendf(text, "%s ", str_text(&name));
 	}
 	str_append_text(text, config->pin_count > 0 ? "pinned"

@@ -42,6 +42,10 @@ void tls_verify_explain(
 bool tls_verify_peer(
     struct ssl_st *ssl, const struct tls_config *config, const char *server, struct verdict *why);
 
+/* The pin of the settings that this certificate or its key matches, NULL when none does. */
+const struct tls_pin *tls_verify_matching_pin(
+    const struct x509_st *leaf, const struct tls_config *config);
+
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384, CN=pop.example.org verified, resumed". */
 void tls_verify_describe(struct ssl_st *ssl, const struct tls_config *config, struct str *text);
 

@@ -37,7 +37,10 @@ what_is_wrong_is_said(void **state)
 	} cases[] = {
 	    {&expired, " expired on 20", NULL},
 	    {&expired, "; tell the server's administrator", NULL},
+	    {&expired, "clock, which says 20", NULL},
 	    {&future, " is not valid before 20", NULL},
+	    {&future, "; this machine's clock says 20", NULL},
+	    {&future, " and looks wrong: set it", NULL},
 	    {&wrong_name,
 		"is not for 127.0.0.1 but for mail.example.test, *.example.test, 192.0.2.9, "
 		"2001:db8::9; check host",
