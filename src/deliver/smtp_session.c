@@ -378,14 +378,15 @@ ascii_name(const char *helo)
 }
 
 static struct conn *
-connect_server(struct smtp_session *s, struct net *net)
+connect_server(struct smtp_session *s, const struct smtp_session_settings *settings)
 {
 	const struct session_connect to = {
-	    .net = net,
+	    .net = settings->net,
 	    .endpoint = &s->config->endpoint,
 	    .transcript = s->transcript,
 	    .line_max = SMTP_LINE_MAX,
 	    .silence = SMTP_SILENCE_COMMAND,
+	    .watch = settings->watch,
 	};
 
 	return session_connect(&to, on_conn, s);
@@ -412,7 +413,7 @@ smtp_session_new(
 		exit(EX_OSERR);
 	if (s->secret != NULL)
 		sasl_exchange_hide_secret(s->transcript, endpoint->user, s->secret);
-	s->conn = connect_server(s, settings->net);
+	s->conn = connect_server(s, settings);
 	return s;
 }
 

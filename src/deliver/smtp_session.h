@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct conn_watch;
 struct deriver;
 struct event_base;
 struct net;
@@ -93,9 +94,10 @@ struct smtp_session_settings {
 	struct net *net;
 	const struct smtp_config *config;
 	struct transcript *transcript;
-	struct secret *secret;   /* a reference is taken; NULL without user */
-	struct deriver *deriver; /* for SCRAM */
-	const char *helo;        /* what to say in EHLO */
+	struct secret *secret;          /* a reference is taken; NULL without user */
+	struct deriver *deriver;        /* for SCRAM */
+	const char *helo;               /* what to say in EHLO */
+	const struct conn_watch *watch; /* NULL: nobody looks */
 };
 
 /* Starts connecting; no handler runs inside this or any other call: all come from the loop. */
@@ -131,7 +133,7 @@ void smtp_session_quit(struct smtp_session *session);
 void smtp_session_fail(struct smtp_session *session, const struct verdict *why);
 
 /*
- * The same for no fault of anybody's: nothing is said of the recipients of a message under way.  Not
+ * The same for no fault of anybody's: nothing is said of the recipients of a message under way. Not
  * while a final dot waits for its reply.
  */
 void smtp_session_stop(struct smtp_session *session);

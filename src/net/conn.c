@@ -207,6 +207,7 @@ conn_new(struct net *net, const struct conn_settings *settings, conn_cb *cb, voi
 	c->transcript = settings->transcript;
 	c->cb = cb;
 	c->arg = arg;
+	c->watch = settings->watch;
 	c->server = address_server_name(c->endpoint->host, c->endpoint->port);
 	c->line_max = settings->line_max;
 	c->fd = -1;

@@ -7,8 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct connect_course;
 struct event_base;
 struct endpoint_config;
+struct ssl_st;
 struct transcript;
 struct net;
 struct conn;
@@ -44,13 +46,26 @@ struct conn_info {
 typedef size_t conn_cb(
     struct conn *conn, enum conn_event event, const struct conn_info *info, void *arg);
 
+/*
+ * For whoever shows a person how a connection comes about; both may be NULL.  They only look, and
+ * call nothing here.
+ */
+struct conn_watch {
+	/* Resolving and connecting (to the proxy, where there is one) are over, well or not. */
+	void (*reached)(const struct connect_course *course, void *arg);
+	/* TLS is up and the peer is verified; CONN_SECURED follows. */
+	void (*secured)(struct ssl_st *ssl, void *arg);
+	void *arg;
+};
+
 struct conn_settings {
 	const struct endpoint_config *endpoint; /* borrowed until the conn is freed */
 	struct transcript *transcript;          /* borrowed until the conn is freed; may be NULL */
 	size_t line_max;                        /* a longer received line is FAIL_PROTOCOL */
 	int64_t silence;                        /* ms; the first timeout, for the greeting */
 	int64_t connect_budget;                 /* ms for resolving and connecting, all addresses */
-	int64_t deadline; /* ms without progress, see conn_progress(); 0: none */
+	int64_t deadline;               /* ms without progress, see conn_progress(); 0: none */
+	const struct conn_watch *watch; /* borrowed until the conn is freed; NULL: nobody looks */
 };
 
 /* Starts resolving and connecting.  net is borrowed until the conn is freed. */

@@ -40,6 +40,7 @@ struct conn {
 	struct transcript *transcript;
 	conn_cb *cb;
 	void *arg;
+	const struct conn_watch *watch;
 	char *server; /* "host:port", for texts */
 	size_t line_max;
 

@@ -13,6 +13,17 @@
 /* -- connecting ------------------------------------------------------------------------------- */
 
 static void
+show_course(struct conn *c, const struct connector *connector)
+{
+	struct connect_course course;
+
+	if (c->watch == NULL || c->watch->reached == NULL)
+		return;
+	connect_describe_course(connector, &course);
+	c->watch->reached(&course, c->watch->arg);
+}
+
+static void
 on_connector(struct connector *connector, enum connector_event event, void *arg)
 {
 	struct conn *c = arg;
@@ -22,9 +33,11 @@ on_connector(struct connector *connector, enum connector_event event, void *arg)
 		c->tell_connecting = true;
 		break;
 	case CONNECTOR_DONE:
+		show_course(c, connector);
 		c->fd = connect_take(connector, &c->peer);
 		break;
 	case CONNECTOR_FAILED:
+		show_course(c, connector);
 		conn_fail(c, connect_why(connector));
 		return;
 	}
@@ -209,6 +222,8 @@ on_secured(struct conn *c)
 	str_clear(&text);
 	c->phase = PHASE_OPEN;
 	c->secured = true;
+	if (c->watch != NULL && c->watch->secured != NULL)
+		c->watch->secured(tls_ssl(c->tls), c->watch->arg);
 	conn_next_turn(c);
 	conn_tell(c, CONN_SECURED);
 }

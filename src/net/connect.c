@@ -1,10 +1,10 @@
 #include "net/connect.h"
 
+#include "base/clock.h"
 #include "base/queue.h"
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "net/connect_attempt.h"
-#include "net/resolve.h"
 #include "net/table.h"
 
 #include <event2/event.h>
@@ -14,7 +14,6 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#define CANDIDATES  (2 * RESOLVE_ADDRESSES)
 #define WINNERS     1024
 #define REASONS_MAX 240 /* octets of "address: reason" in a failure's text */
 
@@ -39,8 +38,10 @@ struct connector {
 	struct half v4;
 	bool started;
 	bool bound;
+	bool literal;
+	int64_t asked_at, started_at, ended_at;
 	struct address local;
-	struct attempt candidates[CANDIDATES];
+	struct attempt candidates[CONNECT_ADDRESSES];
 	size_t count;
 	int last_family; /* of the latest attempt */
 	struct event *budget_timer;
@@ -73,6 +74,7 @@ arm(struct event *timer, int64_t ms)
 static void
 stop_all(struct connector *c)
 {
+	c->ended_at = clock_mono();
 	for (size_t i = 0; i < c->count; i++)
 		connect_attempt_stop(&c->candidates[i]);
 	resolve_withdraw(&c->v6.lookup);
@@ -282,6 +284,7 @@ start(struct connector *c)
 	if (c->started)
 		return;
 	c->started = true;
+	c->started_at = clock_mono();
 	event_del(c->resolution_timer);
 	c->cb(c, CONNECTOR_STARTED, c->arg);
 	try_next(c);
@@ -302,7 +305,7 @@ add_candidate(struct connector *c, const struct address *address)
 {
 	struct attempt *a = &c->candidates[c->count];
 
-	if (c->count == CANDIDATES)
+	if (c->count == CONNECT_ADDRESSES)
 		return;
 	c->count++;
 	connect_attempt_init(a, address);
@@ -401,6 +404,7 @@ ask(struct connector *c)
 			    c, "host is an address of the family that family or bind exclude");
 			return;
 		}
+		c->literal = true;
 		add_candidate(c, &literal);
 		arm(c->resolution_timer, 0);
 	} else {
@@ -435,6 +439,7 @@ connect_new(const struct connector_settings *settings, connector_cb *cb, void *a
 	c->arg = arg;
 	c->fd = -1;
 	c->last_family = AF_UNSPEC;
+	c->asked_at = clock_mono();
 	c->server = address_server_name(settings->host, settings->port);
 	c->name = address_ascii_host(settings->host);
 	make_events(c);
@@ -485,4 +490,35 @@ const struct verdict *
 connect_why(const struct connector *c)
 {
 	return &c->why;
+}
+
+static enum connect_outcome
+outcome_of(const struct attempt *a)
+{
+	switch (a->state) {
+	case ATTEMPT_FAILED:
+		return CONNECT_REFUSED;
+	case ATTEMPT_WON:
+		return CONNECT_WON;
+	case ATTEMPT_TRYING:
+	case ATTEMPT_LEFT:
+		return CONNECT_SILENT;
+	case ATTEMPT_UNTRIED:
+		break;
+	}
+	return CONNECT_UNTRIED;
+}
+
+void
+connect_describe_course(const struct connector *c, struct connect_course *course)
+{
+	int64_t resolved_at = c->started ? c->started_at : c->ended_at;
+
+	*course = (struct connect_course){.literal = c->literal,
+	    .resolved = resolved_at - c->asked_at,
+	    .tried = c->ended_at - resolved_at,
+	    .count = c->count};
+	for (size_t i = 0; i < c->count; i++)
+		course->list[i] = (struct connect_course_item){c->candidates[i].address,
+		    outcome_of(&c->candidates[i]), c->candidates[i].error};
 }

@@ -4,6 +4,7 @@
 #include "base/verdict.h"
 #include "config/config.h"
 #include "net/address.h"
+#include "net/resolve.h"
 
 struct event_base;
 struct resolver;
@@ -53,6 +54,34 @@ int connect_take(struct connector *connector, struct address *peer);
 
 /* After CONNECTOR_FAILED; borrowed until the connector is freed. */
 const struct verdict *connect_why(const struct connector *connector);
+
+/*
+ * How it went, address by address, whatever it came to: for people.  In the order in which they
+ * were found; times in ms.
+ */
+#define CONNECT_ADDRESSES (2 * RESOLVE_ADDRESSES)
+
+enum connect_outcome {
+	CONNECT_UNTRIED,
+	CONNECT_WON,
+	CONNECT_REFUSED, /* error says why */
+	CONNECT_SILENT   /* no answer while there was time */
+};
+
+struct connect_course {
+	bool literal;     /* host is an address: no name service was asked */
+	int64_t resolved; /* the name service took as long */
+	int64_t tried;    /* and the attempts, all of them */
+	size_t count;
+	struct connect_course_item {
+		struct address address;
+		enum connect_outcome outcome;
+		int error; /* errno */
+	} list[CONNECT_ADDRESSES];
+};
+
+/* After CONNECTOR_DONE or CONNECTOR_FAILED. */
+void connect_describe_course(const struct connector *connector, struct connect_course *course);
 
 /* What is remembered from one connection to the next, bounded. */
 struct table *connect_winners_new(void);

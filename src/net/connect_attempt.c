@@ -23,7 +23,10 @@ connect_attempt_stop(struct attempt *a)
 	if (a->fd >= 0)
 		close(a->fd);
 	a->fd = -1;
-	a->state = ATTEMPT_FAILED;
+	if (a->error != 0)
+		a->state = ATTEMPT_FAILED;
+	else if (a->state == ATTEMPT_TRYING)
+		a->state = ATTEMPT_LEFT;
 }
 
 int
@@ -33,6 +36,7 @@ connect_attempt_take(struct attempt *a)
 
 	a->fd = -1;
 	connect_attempt_stop(a);
+	a->state = ATTEMPT_WON;
 	return fd;
 }
 

@@ -9,7 +9,13 @@ struct event_base;
 struct attempt;
 
 /* One address of a server and what came of trying it.  Embedded in the connector. */
-enum attempt_state { ATTEMPT_UNTRIED, ATTEMPT_TRYING, ATTEMPT_FAILED };
+enum attempt_state {
+	ATTEMPT_UNTRIED,
+	ATTEMPT_TRYING,
+	ATTEMPT_FAILED,
+	ATTEMPT_LEFT, /* given up without an answer: another one won, or the time was over */
+	ATTEMPT_WON
+};
 
 /* The attempt is over: a->error is 0 and a->fd is connected, or a->error says why not. */
 typedef void connect_attempt_cb(struct attempt *a, void *arg);
@@ -34,7 +40,7 @@ void connect_attempt_init(struct attempt *a, const struct address *address);
 bool connect_attempt_start(struct attempt *a, struct event_base *base, const struct address *local,
     connect_attempt_cb *cb, void *arg);
 
-/* Closes the socket, whatever became of it; the attempt counts as failed from now on. */
+/* Closes the socket, whatever became of it; one that was under way is not any more. */
 void connect_attempt_stop(struct attempt *a);
 
 /* Hands the connected socket over. */

@@ -25,6 +25,8 @@ struct transcript {
 	struct transcript_hidden hidden;
 	bool full;
 	const char *challenge; /* the prefix of lines whose rest is not shown; NULL: none */
+	void (*tap)(bool sent, const char *line, void *arg);
+	void *tap_arg;
 
 	struct str partial; /* message octets behind the last LF */
 	bool partial_sent;
@@ -226,6 +228,8 @@ transcript_open(
 	struct transcript *t = xcalloc(1, sizeof *t);
 
 	t->full = settings->full;
+	t->tap = settings->tap;
+	t->tap_arg = settings->tap_arg;
 	t->timer = evtimer_new(base, timer_cb, t);
 	if (t->timer == NULL)
 		exit(EX_OSERR);
@@ -255,6 +259,20 @@ transcript_close(struct transcript **transcript)
 	free(t);
 }
 
+static void
+tell_tap(const struct transcript *t, bool sent, const char *line, size_t len)
+{
+	struct str hidden = STR_INIT, shown = STR_INIT;
+
+	if (t->tap == NULL)
+		return;
+	transcript_hidden_apply(&t->hidden, line, len, &hidden);
+	str_append_escaped(&shown, str_text(&hidden), hidden.len);
+	t->tap(sent, str_text(&shown), t->tap_arg);
+	str_clear(&hidden);
+	str_clear(&shown);
+}
+
 void
 transcript_sent(struct transcript *t, const char *line, size_t len)
 {
@@ -262,6 +280,7 @@ transcript_sent(struct transcript *t, const char *line, size_t len)
 		return;
 	flush_partial(t);
 	write_line(t, "-->", line, len);
+	tell_tap(t, true, line, len);
 }
 
 static bool
@@ -281,6 +300,7 @@ transcript_received(struct transcript *t, const char *line, size_t len)
 	flush_partial(t);
 	if (!is_challenge(t, line, len)) {
 		write_line(t, "<--", line, len);
+		tell_tap(t, false, line, len);
 	} else if (begin_line(t, "<--")) {
 		str_appendf(&t->text, "%s****", t->challenge);
 		end_line(t);

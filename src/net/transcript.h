@@ -27,6 +27,13 @@ struct transcript_settings {
 	const char *server;   /* "host:port" */
 	const char *id;       /* "000123" */
 	bool full;            /* message octets too */
+
+	/*
+	 * Each line of the dialogue as it runs, with what a log would hide hidden, and escaped;
+	 * file or no file.  SASL challenges are left out.  NULL: nobody listens.
+	 */
+	void (*tap)(bool sent, const char *line, void *arg);
+	void *tap_arg;
 };
 
 /* All strings are borrowed for the call.  The worker is borrowed until the transcript is closed. */

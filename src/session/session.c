@@ -20,6 +20,7 @@ session_connect(const struct session_connect *to, conn_cb *cb, void *arg)
 	    .silence = session_silence(to->endpoint, to->silence),
 	    .connect_budget = session_silence(to->endpoint, CONNECT_BUDGET),
 	    .deadline = to->endpoint->deadline,
+	    .watch = to->watch,
 	};
 
 	return conn_new(to->net, &settings, cb, arg);

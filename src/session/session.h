@@ -17,6 +17,7 @@ struct session_connect {
 	struct transcript *transcript;
 	size_t line_max; /* of the protocol */
 	int64_t silence; /* the standard one before the first line, ms */
+	const struct conn_watch *watch; /* NULL: nobody looks */
 };
 
 /* Starts connecting: conn_new() with what the endpoint says of time. */

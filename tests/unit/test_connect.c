@@ -6,9 +6,11 @@
 #include "net/resolve.h"
 #include "net/table.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <netdb.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -180,6 +182,21 @@ assert_fails(struct fixture *f, enum fail kind, const char *stage, const char *t
 }
 
 static void
+assert_course(const struct fixture *f, size_t count, ...)
+{
+	struct connect_course course;
+	va_list ap;
+
+	connect_describe_course(f->connector, &course);
+	assert_int_equal(course.count, count);
+	assert_true(course.resolved >= 0 && course.tried >= 0);
+	va_start(ap, count);
+	for (size_t i = 0; i < count; i++)
+		assert_int_equal(course.list[i].outcome, va_arg(ap, enum connect_outcome));
+	va_end(ap);
+}
+
+static void
 ipv6_is_preferred(void **state)
 {
 	struct fixture *f = *state;
@@ -234,11 +251,13 @@ what_hangs_gives_way(void **state)
 	v4[0] = "127.0.0.1";
 	v4[1] = "127.0.0.2";
 	assert_string_equal(winner(f), "127.0.0.2");
+	assert_course(f, 2, CONNECT_SILENT, CONNECT_WON);
 	close(good);
 	table_clear(f->settings.winners);
 	f->settings.budget = 1500;
 	assert_fails(f, FAIL_NETWORK, "connect",
 	    ": 127.0.0.1: timed out; 127.0.0.2: Connection refused; check");
+	assert_course(f, 2, CONNECT_SILENT, CONNECT_REFUSED);
 	close(full);
 	for (size_t i = 0; i < 4; i++)
 		close(fillers[i]);
@@ -328,6 +347,36 @@ many_addresses_are_bounded_in_the_text(void **state)
 	assert_true(strlen(connect_why(f->connector)->text) < 511);
 }
 
+/* A machine whose IPv6 leads nowhere must be told apart from one that has none. */
+static void
+the_course_tells_every_address(void **state)
+{
+	struct fixture *f = *state;
+	struct connect_course course;
+	int good = listen_on("127.0.0.2", &f->settings.port);
+
+	assert_fails(f, FAIL_NETWORK, "resolve", "does not resolve");
+	assert_course(f, 0);
+	resolve_forget(f->resolver);
+	v6[0] = "::1";
+	v4[0] = "127.0.0.2";
+	v4[1] = "127.0.0.3";
+	warm(f);
+	assert_string_equal(winner(f), "127.0.0.2");
+	assert_course(f, 3, CONNECT_REFUSED, CONNECT_WON, CONNECT_UNTRIED);
+	connect_describe_course(f->connector, &course);
+	assert_false(course.literal);
+	assert_int_equal(course.list[0].error, ECONNREFUSED);
+	assert_int_equal(course.list[0].address.any.sa_family, AF_INET6);
+	close(good);
+	assert_fails(f, FAIL_NETWORK, "connect", "refused");
+	assert_course(f, 3, CONNECT_REFUSED, CONNECT_REFUSED, CONNECT_REFUSED);
+	f->settings.host = "127.0.0.1";
+	assert_fails(f, FAIL_NETWORK, "connect", "refused");
+	connect_describe_course(f->connector, &course);
+	assert_true(course.literal);
+}
+
 int
 main(void)
 {
@@ -344,6 +393,7 @@ main(void)
 		bind_is_obeyed_and_excludes_the_other_family, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		many_addresses_are_bounded_in_the_text, setup, teardown),
+	    cmocka_unit_test_setup_teardown(the_course_tells_every_address, setup, teardown),
 	};
 
 	alarm(120);

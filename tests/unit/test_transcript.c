@@ -367,6 +367,41 @@ without_a_directory_nothing_is_written(void **state)
 	transcript_received_summary(none, "a");
 }
 
+static void
+note_line(bool sent, const char *line, void *arg)
+{
+	str_appendf(arg, "%s %s\n", sent ? "-->" : "<--", line);
+}
+
+static void
+who_listens_gets_what_a_log_shows(void **state)
+{
+	struct fixture *f = *state;
+	struct str heard = STR_INIT;
+	const struct transcript_settings settings = {
+	    .account = "personal",
+	    .protocol = "pop3",
+	    .server = "pop.example.org:995",
+	    .id = "000123",
+	    .tap = note_line,
+	    .tap_arg = &heard,
+	};
+
+	f->t = transcript_open(f->base, NULL, &settings);
+	transcript_hide(f->t, "hunter22", 8);
+	transcript_received(f->t, "+OK \x1b[2J ready", 14);
+	transcript_sent(f->t, "PASS ****", 9);
+	transcript_received(f->t, "-ERR not hunter22, aHVudGVyMjI=", 31);
+	transcript_hide_challenges(f->t, "+ ");
+	transcript_received(f->t, "+ Y2hhbGxlbmdl", 14);
+	transcript_note(f->t, "a remark");
+	transcript_octets(f->t, false, "octets\n", 7);
+	assert_string_equal(str_text(&heard), "<-- +OK \\x1b[2J ready\n"
+					      "--> PASS ****\n"
+					      "<-- -ERR not ****, ****\n");
+	str_clear(&heard);
+}
+
 int
 main(void)
 {
@@ -383,6 +418,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(a_link_in_the_way_is_not_followed, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
 		without_a_directory_nothing_is_written, setup, teardown),
+	    cmocka_unit_test_setup_teardown(who_listens_gets_what_a_log_shows, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
