@@ -28,7 +28,7 @@ void
 pop3_enter_stat(struct pop3_session *s)
 {
 	conn_send(s->conn, "STAT");
-	if (!pop3_pipelines(s))
+	if (!pop3_pipelines(s) || s->count_only)
 		return;
 	conn_send(s->conn, "UIDL");
 	conn_send(s->conn, "LIST");
@@ -54,6 +54,8 @@ pop3_on_stat(struct pop3_session *s, const char *line)
 		return pop3_refused(s, FAIL_SERVER, "stat", "STAT", &reply);
 	if (reply.status != POP3_OK || !pop3_parse_stat(reply.text, &s->maildrop_count, &octets))
 		return pop3_garbage(s, "stat", line);
+	if (s->count_only)
+		return POP3_QUIT;
 	if (s->maildrop_count == 0 && !pop3_pipelines(s))
 		return pop3_listed(s);
 	return POP3_UIDL;

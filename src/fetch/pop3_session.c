@@ -206,6 +206,7 @@ pop3_session_new(
 	s->handler = handler;
 	s->arg = arg;
 	s->by_uid = true;
+	s->count_only = settings->count_only;
 	s->listing = listing_new();
 	s->state = POP3_RESOLVING;
 	address_server_text(s->server, sizeof s->server, endpoint->host, endpoint->port);
@@ -218,6 +219,7 @@ pop3_session_new(
 	    .transcript = s->transcript,
 	    .line_max = POP3_LINE_MAX,
 	    .silence = SILENCE_SHORT,
+	    .watch = settings->watch,
 	};
 	if (s->secret != NULL)
 		sasl_exchange_hide_secret(s->transcript, endpoint->user, s->secret);

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct conn_watch;
 struct deriver;
 struct event_base;
 struct listing;
@@ -59,6 +60,10 @@ struct pop3_session_settings {
 	struct transcript *transcript;
 	struct secret *secret;   /* a reference is taken; NULL when the account has no user */
 	struct deriver *deriver; /* for SCRAM; NULL leaves it out */
+
+	/* For a look at the server: STAT and then QUIT; listed() is never called. */
+	bool count_only;
+	const struct conn_watch *watch; /* NULL: nobody looks */
 };
 
 /* Starts connecting; no handler runs inside this or any other call. */

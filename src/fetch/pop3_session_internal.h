@@ -68,6 +68,7 @@ struct pop3_session {
 	uint64_t maildrop_count; /* STAT */
 	uint64_t lines;          /* of the multi-line answer under way */
 	bool by_uid;
+	bool count_only;
 	bool dispatching; /* inside on_conn(): its end moves on to QUIT */
 	bool quit_wanted;
 	bool quit_ok;

@@ -33,6 +33,7 @@ struct stage {
 	size_t wanted_first, wanted_count;
 	struct str message;
 	size_t reserved;
+	bool count_only;
 };
 
 /* -- the owner ------------------------------------------------------------------------------- */
@@ -165,11 +166,15 @@ static const struct pop3_handler handler = {
 static bool
 set_key(const char *key, const char *value, void *arg)
 {
-	struct pop3_config *c = arg;
+	struct stage *stage = arg;
+	struct pop3_config *c = &stage->config;
 
-	if (strcmp(key, "max_size") != 0)
+	if (strcmp(key, "count_only") == 0)
+		stage->count_only = true;
+	else if (strcmp(key, "max_size") == 0)
+		c->max_size = strtoull(value, NULL, 10);
+	else
 		return steps_set_endpoint_key(&c->endpoint, &c->pipelining, key, value);
-	c->max_size = strtoull(value, NULL, 10);
 	return true;
 }
 
@@ -177,7 +182,11 @@ static void
 start_session(struct stage *stage)
 {
 	const struct pop3_session_settings settings = {
-	    .base = stage->base, .config = &stage->config, .secret = stage->secret};
+	    .base = stage->base,
+	    .config = &stage->config,
+	    .secret = stage->secret,
+	    .count_only = stage->count_only,
+	};
 
 	stage->session = pop3_session_new(&settings, &handler, stage);
 }
@@ -242,7 +251,7 @@ play_step(const struct script_step *step, void *arg)
 	struct stage *stage = arg;
 
 	if (strcmp(step->word, "CONFIG") == 0)
-		steps_play_config(step, set_key, &stage->config);
+		steps_play_config(step, set_key, stage);
 	else if (strcmp(step->word, "EVENT") == 0)
 		play_event(stage, step);
 	else if (strcmp(step->word, "TURN") == 0)
