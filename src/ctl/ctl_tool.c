@@ -5,6 +5,7 @@
 #include "ctl/ctl_dump.h"
 #include "ctl/ctl_flow.h"
 #include "ctl/ctl_log.h"
+#include "ctl/ctl_test.h"
 
 #include <getopt.h>
 #include <stdio.h>
@@ -14,6 +15,8 @@
 static const struct ctl_tool tools[] = {
     {"check", ctl_check_run, CTL_CHECK_OPERANDS,
 	"one line for monitoring: exit 0 fine, 1 warning, 2 trouble"},
+    {"test", ctl_test_run, CTL_TEST_OPERANDS,
+	"log in to both servers, without the daemon; moves no mail"},
     {"log", ctl_log_run, CTL_LOG_OPERANDS, "the session logs, or one of them"},
     {"flow", ctl_flow_run, CTL_FLOW_OPERANDS, "a session as a chart between client and server"},
     {"dump", ctl_dump_run, CTL_DUMP_OPERANDS, "the state database as lines of JSON"},
