@@ -127,7 +127,7 @@ fail_silence(struct conn *c)
 							  : "timeout";
 	const char *what = c->phase == PHASE_PROXY       ? " from the proxy"
 			   : c->phase == PHASE_HANDSHAKE ? " in the TLS handshake"
-			   : c->octets_in > 0            ? ""
+			   : c->octets_in > 0            ? "; it is tried again"
 			   : c->tls != NULL              ? "; is it the right port?"
 					    : "; does the port want TLS from the start?";
 

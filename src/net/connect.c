@@ -149,8 +149,8 @@ fail_resolve(struct connector *c)
 	if (c->v6.asked && c->v4.asked && c->v6.error == EAI_AGAIN)
 		h = &c->v6;
 	verdict_fail(&c->why, FAIL_NETWORK, "resolve",
-	    "%.200s does not resolve%s (%s); check the name and the network", c->settings.host,
-	    kind, half_reason(h));
+	    "%.120s: %.120s does not resolve%s (%s); check the name and the network", c->server,
+	    c->settings.host, kind, half_reason(h));
 	finish_failed(c);
 }
 
@@ -166,7 +166,7 @@ budget_cb(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	verdict_fail(&c->why, FAIL_NETWORK, "resolve",
-	    "%.200s: no answer from the name service for %g s; check the network", c->settings.host,
+	    "%.200s: no answer from the name service for %g s; check the network", c->server,
 	    (double)c->settings.budget / 1000);
 	finish_failed(c);
 }

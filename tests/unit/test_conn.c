@@ -406,7 +406,7 @@ a_silent_server_is_given_up(void **state)
 	start(f);
 	client_run_until_failed(&f->c);
 	assert_string_equal(f->c.why.stage, "timeout");
-	assert_non_null(strstr(f->c.why.text, ": no answer for 0.05 s"));
+	assert_non_null(strstr(f->c.why.text, ": no answer for 0.05 s; "));
 }
 
 static void

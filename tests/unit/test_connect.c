@@ -2,6 +2,7 @@
 
 #include "net_peer.h"
 
+#include "base/xalloc.h"
 #include "net/connect.h"
 #include "net/resolve.h"
 #include "net/table.h"
@@ -279,10 +280,14 @@ static void
 failures_say_what_and_where(void **state)
 {
 	struct fixture *f = *state;
+	char *where;
 
 	f->settings.port = dead_port();
 	assert_fails(f, FAIL_NETWORK, "resolve",
 	    "pop.example.org does not resolve (Name or service not known); check the name");
+	where = xasprintf("pop.example.org:%u: ", f->settings.port);
+	assert_int_equal(strncmp(connect_why(f->connector)->text, where, strlen(where)), 0);
+	free(where);
 	resolve_forget(f->resolver);
 	v6[0] = "::1";
 	v4[0] = "127.0.0.1";
