@@ -14,10 +14,26 @@
 
 enum { READ_MAX = SECRET_MAX + 3 }; /* a line end, and one octet that says "too long" */
 
+static const char *
+next_step(int error)
+{
+	switch (error) {
+	case EACCES:
+	case EPERM:
+		return "give the daemon's user access to it";
+	case ENOENT:
+	case ENOTDIR:
+		return "put it there, or name another one";
+	default:
+		return "check the file and its disk";
+	}
+}
+
 static bool
 fail_errno(struct verdict *why, const char *shown, const char *what, int error)
 {
-	verdict_fail(why, FAIL_LOCAL, SECRET_STAGE, "%s \"%s\": %s", what, shown, strerror(error));
+	verdict_fail(why, FAIL_LOCAL, SECRET_STAGE, "%s \"%s\": %s; %s", what, shown,
+	    strerror(error), next_step(error));
 	why->code = error;
 	return false;
 }

@@ -60,8 +60,9 @@ check_file(struct reader *reader, const struct key *key, const struct raw *raw, 
 	}
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd < 0 || fstat(fd, st) < 0) {
-		reader_fault(
-		    reader, key->name, raw->line, "'%s' cannot be read: %s", path, strerror(errno));
+		reader_fault(reader, key->name, raw->line, "'%s' cannot be read: %s%s", path,
+		    strerror(errno),
+		    errno == EACCES ? "; give the daemon's user access to it" : "");
 		if (fd >= 0)
 			close(fd);
 		return false;
