@@ -11,6 +11,9 @@
 #include "session/standing.h"
 #include "store/outqueue.h"
 
+#include <stdio.h>
+#include <string.h>
+
 /* Refused passwords in a row before the account is blocked; then there is one try a day. */
 enum { AUTH_TRIES = 3 };
 enum { DAY = 24 * 3600 * 1000 };
@@ -120,8 +123,7 @@ outbox_check_settings(struct outbox *o)
 	if (!o->blocked)
 		o->wait_until = 0; /* whatever was wrong may be mended now: one attempt tells */
 	else if (o->refused_generation != 0 && secret_of(o)->kind != SECRET_NONE)
-		o->probe =
-		    vault_get(o->settings.deliverer->vault, secret_of(o), on_probe, o);
+		o->probe = vault_get(o->settings.deliverer->vault, secret_of(o), on_probe, o);
 }
 
 /* -- a session's outcome ----------------------------------------------------------------------- */
@@ -136,8 +138,20 @@ note_success(struct outbox *o, const struct sending_result *result)
 	standing_note_success(r);
 	o->blocked = false;
 	o->trouble = (struct verdict)VERDICT_OK;
-	o->wait_until = result->slow ? clock_mono() + retry_delay(&o->config->retry, 1, outbox_random())
-				     : 0;
+	o->wait_until =
+	    result->slow ? clock_mono() + retry_delay(&o->config->retry, 1, outbox_random()) : 0;
+}
+
+/* Else a person waits for an attempt that does not come. */
+static void
+note_blocked(struct outbox *o)
+{
+	struct record *r = &o->record;
+	size_t len = strlen(r->error_text);
+
+	snprintf(r->error_text + len, sizeof r->error_text - len,
+	    "; refused %u times in a row, it is tried once a day from now on", r->auth_failures);
+	snprintf(o->trouble.text, sizeof o->trouble.text, "%s", r->error_text);
 }
 
 static void
@@ -147,6 +161,7 @@ block(struct outbox *o, const struct verdict *why)
 		log_error("account=%s is blocked for sending: %s; when it is mended: postriderctl "
 			  "flush %s",
 		    o->name, why->text, o->name);
+	note_blocked(o);
 	o->blocked = true;
 	o->record.blocked_until = clock_wall() + DAY;
 	o->wait_until = clock_mono() + DAY;
@@ -166,8 +181,7 @@ note_failure(struct outbox *o, const struct sending_result *result)
 	standing_note_failure(r, &result->why);
 	o->failed = true;
 	o->trouble = result->why;
-	o->wait_until =
-	    clock_mono() + retry_delay(&o->config->retry, r->failures, outbox_random());
+	o->wait_until = clock_mono() + retry_delay(&o->config->retry, r->failures, outbox_random());
 	if (result->why.kind != FAIL_AUTH || o->account->smtp == NULL)
 		return;
 	o->refused_generation = vault_generation(o->settings.deliverer->vault, secret_of(o));
