@@ -8,6 +8,7 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "config/config.h"
+#include "deliver/advice.h"
 #include "deliver/settle.h"
 #include "deliver/smtp_session.h"
 #include "net/address.h"
@@ -260,12 +261,17 @@ log_recipient(const struct parcel *p, const char *address, const struct smtp_res
 	    [SMTP_REFUSED] = "failed",
 	    [SMTP_UNKNOWN] = "unknown",
 	    [SMTP_UNTRIED] = "untried"};
-	char shown[700];
+	const struct endpoint_config *endpoint = &p->sending->smtp->endpoint;
+	bool is_no = result->code >= 400;
+	char server[300], shown[700];
 
 	str_escape(shown, sizeof shown, address, strlen(address));
-	log_info("account=%s session=%s message=%s sender=<%s> recipient=<%s> fate=%s reply=\"%s\"",
+	address_server_text(server, sizeof server, endpoint->host, endpoint->port);
+	log_info("account=%s session=%s message=%s sender=<%s> recipient=<%s> fate=%s reply=\"%s\" "
+		 "server=%s%s%s%s",
 	    p->message->account, p->sending->id, p->message->id, p->message->sender, shown,
-	    fates[result->fate], result->text);
+	    fates[result->fate], result->text, server, is_no ? " advice=\"" : "",
+	    is_no ? advice_on_result(result) : "", is_no ? "\"" : "");
 }
 
 static void

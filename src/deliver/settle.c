@@ -2,8 +2,10 @@
 
 #include "base/xalloc.h"
 #include "config/config.h"
+#include "deliver/advice.h"
 #include "deliver/report.h"
 #include "deliver/retry.h"
+#include "net/address.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -96,6 +98,7 @@ settle_note(struct settlement *settlement, size_t recipient, const struct smtp_r
 	    .is_local = result->code == 0,
 	    .status = read_status(result),
 	    .stage = result->stage,
+	    .advice = result->code != 0 ? advice_on_result(result) : NULL,
 	};
 	free(r->reply);
 	r->reply = *result->text != '\0' ? xstrdup(result->text) : NULL;
@@ -333,14 +336,33 @@ tell_sender(struct settlement *s, const struct settle_context *c)
 	free(recipients);
 }
 
-/* The first recipient's with that fate. */
-static const char *
-find_words(const struct settlement *s, enum smtp_fate fate)
+/* The first recipient with that fate, of whom something was said. */
+static bool
+find_fate(const struct settlement *s, enum smtp_fate fate, size_t *recipient)
 {
-	for (size_t i = 0; i < s->message->recipient_count; i++)
-		if (s->marks[i].is_noted && s->marks[i].fate == fate)
-			return s->message->recipients[i].reply;
-	return NULL;
+	for (size_t i = 0; i < s->message->recipient_count; i++) {
+		if (!s->marks[i].is_noted || s->marks[i].fate != fate ||
+		    s->message->recipients[i].reply == NULL)
+			continue;
+		*recipient = i;
+		return true;
+	}
+	return false;
+}
+
+/* A reply does not say who gave it, nor what follows from it; our own words do. */
+static char *
+explain_reply(const struct settlement *s, const struct settle_context *c, size_t recipient)
+{
+	const struct endpoint_config *endpoint = &c->account->smtp->endpoint;
+	const struct outqueue_recipient *r = &s->message->recipients[recipient];
+	const struct settle_mark *mark = &s->marks[recipient];
+	char server[300];
+
+	if (mark->advice == NULL)
+		return xstrdup(r->reply);
+	address_server_text(server, sizeof server, endpoint->host, endpoint->port);
+	return xasprintf("%s, of %s: \"%s\"; %s", server, r->address, r->reply, mark->advice);
 }
 
 static void
@@ -348,11 +370,18 @@ note_last_error(struct settlement *s, const struct settle_context *c)
 {
 	static const enum smtp_fate order[] = {SMTP_UNKNOWN, SMTP_DEFERRED, SMTP_REFUSED};
 	const struct verdict *trouble = find_trouble(c);
-	const char *words = trouble != NULL ? trouble->text : NULL;
+	size_t recipient;
 
-	for (size_t i = 0; words == NULL && i < sizeof order / sizeof order[0]; i++)
-		words = find_words(s, order[i]);
-	s->last_error = xstrdup(words);
+	if (trouble != NULL) {
+		s->last_error = xstrdup(trouble->text);
+		return;
+	}
+	for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
+		if (!find_fate(s, order[i], &recipient))
+			continue;
+		s->last_error = explain_reply(s, c, recipient);
+		return;
+	}
 }
 
 static void

@@ -42,7 +42,8 @@ struct settle_mark {
 	bool is_local;    /* our own words, the server was not asked */
 	struct smtp_status status;
 	const char *stage;
-	size_t words; /* where in the recipient's reply those words begin */
+	const char *advice; /* static; for a server's reply, else NULL */
+	size_t words;       /* where in the recipient's reply those words begin */
 };
 
 struct settlement {
@@ -55,9 +56,9 @@ struct settlement {
 
 	/* Recipients in this attempt, for the log, events and counters. */
 	size_t sent, deferred, refused, unknown, gave_up;
-	bool is_over;   /* every recipient's fate is known: the message leaves the queue */
-	bool is_held;   /* a third unknown in a row, in this attempt */
-	bool is_warned; /* the report tells of delay */
+	bool is_over;       /* every recipient's fate is known: the message leaves the queue */
+	bool is_held;       /* a third unknown in a row, in this attempt */
+	bool is_warned;     /* the report tells of delay */
 	bool is_first_sent; /* somebody has the message, for the first time */
 
 	/* internal */
@@ -80,10 +81,10 @@ struct settle_context {
 	 * none.  It is not held against the message.
 	 */
 	const struct verdict *trouble;
-	int64_t now;                       /* wall ms */
-	double random;                     /* 0 to 1, for the jitter */
-	const char *host;                  /* this machine's name, for accounts without a domain */
-	const uint8_t *unique;             /* DSN_UNIQUE_SIZE random octets */
+	int64_t now;           /* wall ms */
+	double random;         /* 0 to 1, for the jitter */
+	const char *host;      /* this machine's name, for accounts without a domain */
+	const uint8_t *unique; /* DSN_UNIQUE_SIZE random octets */
 };
 
 void settle_begin(struct settlement *settlement, struct outmessage *message);

@@ -613,10 +613,16 @@ last_errors(void **state)
 		const char *text;
 	} row[] = {
 	    {"ss", false, NULL},
-	    {"sd", false, "451 4.3.0 later"},
-	    {"rd", false, "451 4.3.0 later"},
+	    {"sd", false,
+		"smtp.example.org:0, of r1@example.com: \"451 4.3.0 later\"; the server is short "
+		"of space or closed: it is tried again"},
+	    {"rd", false,
+		"smtp.example.org:0, of r1@example.com: \"451 4.3.0 later\"; the server is short "
+		"of space or closed: it is tried again"},
 	    {"du", false, "it was cut off"},
-	    {"sr", false, "550 5.1.1 no such user"},
+	    {"sr", false,
+		"smtp.example.org:0, of r1@example.com: \"550 5.1.1 no such user\"; check the "
+		"address"},
 	    {"sd", true, "smtp.example.org: no route to host"},
 	};
 
