@@ -12,6 +12,7 @@ struct event_base;
 struct endpoint_config;
 struct ssl_st;
 struct transcript;
+struct x509_st;
 struct net;
 struct conn;
 
@@ -47,7 +48,7 @@ typedef size_t conn_cb(
     struct conn *conn, enum conn_event event, const struct conn_info *info, void *arg);
 
 /*
- * For whoever shows a person how a connection comes about; both may be NULL.  They only look, and
+ * For whoever shows a person how a connection comes about; each may be NULL.  They only look, and
  * call nothing here.
  */
 struct conn_watch {
@@ -55,6 +56,8 @@ struct conn_watch {
 	void (*reached)(const struct connect_course *course, void *arg);
 	/* TLS is up and the peer is verified; CONN_SECURED follows. */
 	void (*secured)(struct ssl_st *ssl, void *arg);
+	/* The handshake failed, with this certificate shown; CONN_FAILED says why. */
+	void (*distrusted)(const struct x509_st *certificate, void *arg);
 	void *arg;
 };
 

@@ -228,6 +228,15 @@ on_secured(struct conn *c)
 	conn_tell(c, CONN_SECURED);
 }
 
+static void
+show_distrusted(const struct conn *c)
+{
+	const struct x509_st *certificate = tls_certificate(c->tls);
+
+	if (certificate != NULL && c->watch != NULL && c->watch->distrusted != NULL)
+		c->watch->distrusted(certificate, c->watch->arg);
+}
+
 void
 conn_phase_step(struct net_step *step)
 {
@@ -249,6 +258,7 @@ conn_phase_step(struct net_step *step)
 		break;
 	case TLS_CLOSED:
 	case TLS_FAILED:
+		show_distrusted(c);
 		conn_fail(c, &why);
 		break;
 	}

@@ -307,3 +307,9 @@ tls_ssl(const struct tls *t)
 {
 	return t->ssl;
 }
+
+X509 *
+tls_certificate(const struct tls *t)
+{
+	return t->fault.leaf != NULL ? t->fault.leaf : SSL_get0_peer_certificate(t->ssl);
+}

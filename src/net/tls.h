@@ -13,6 +13,7 @@ struct tls;
 struct tls_config;
 struct tls_context;
 struct tls_sessions;
+struct x509_st;
 
 /* One connection's TLS, over a non-blocking socket that somebody else owns. */
 struct tls_settings {
@@ -55,5 +56,8 @@ enum tls_result tls_write(
 void tls_describe(const struct tls *tls, struct str *text);
 
 struct ssl_st *tls_ssl(const struct tls *tls);
+
+/* The certificate that the server showed, trusted or not; NULL when none came.  Borrowed. */
+struct x509_st *tls_certificate(const struct tls *tls);
 
 #endif

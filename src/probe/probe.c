@@ -248,7 +248,8 @@ run_side(struct probe *p, const char *protocol, const struct endpoint_config *en
 	json_t *result;
 
 	p->side = &side;
-	side.watch = (struct conn_watch){probe_on_reached, probe_on_secured, &side};
+	side.watch =
+	    (struct conn_watch){probe_on_reached, probe_on_secured, probe_on_distrusted, &side};
 	if (endpoint != NULL)
 		address_server_text(
 		    side.server, sizeof side.server, endpoint->host, endpoint->port);

@@ -35,6 +35,7 @@ probe_heard_clear(struct probe_heard *heard)
 	str_clear(&heard->farewell);
 	str_clear(&heard->reached);
 	json_decref(heard->reached_facts);
+	json_decref(heard->distrusted);
 	json_decref(heard->capabilities);
 }
 

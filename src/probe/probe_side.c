@@ -137,7 +137,9 @@ probe_fail(struct probe_side *side, const struct verdict *why)
 		return;
 	if (strcmp(why->stage, "proxy") != 0)
 		probe_settle_connect(side);
-	facts = probe_facts("kind", json_string(verdict_kind_name(why->kind)));
+	facts = side->heard.distrusted != NULL ? side->heard.distrusted : json_object();
+	side->heard.distrusted = NULL;
+	json_object_set_new(facts, "kind", json_string(verdict_kind_name(why->kind)));
 	record(side, failed_step(side, why->stage), false, facts, why->text);
 	side->failed = true;
 }

@@ -44,6 +44,7 @@ struct probe_heard {
 	struct str farewell;   /* the answer to QUIT */
 	struct str reached;    /* the text of CONNECT, while a proxy may still fail it */
 	json_t *reached_facts; /* NULL: none */
+	json_t *distrusted;    /* facts of a certificate that was refused; NULL: none */
 	json_t *capabilities;  /* strings */
 	unsigned answer_lines; /* of CAPA or EHLO */
 	bool counted;          /* STAT */
@@ -112,5 +113,6 @@ void probe_settle_connect(struct probe_side *side);
 
 /* -- probe_tls.c */
 void probe_on_secured(struct ssl_st *ssl, void *arg);
+void probe_on_distrusted(const struct x509_st *certificate, void *arg);
 
 #endif

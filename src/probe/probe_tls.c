@@ -127,3 +127,15 @@ probe_on_secured(SSL *ssl, void *arg)
 	    side->endpoint->tls == TLS_STARTTLS ? "STARTTLS" : "implicit (from the start)");
 	str_clear(&trust);
 }
+
+/* What was shown helps to see why it was not believed; a server's chain is its own claim only. */
+void
+probe_on_distrusted(const X509 *certificate, void *arg)
+{
+	struct probe_side *side = arg;
+	json_t *details = json_array(), *list = json_array();
+
+	add_certificate(certificate, 0, list, details);
+	json_decref(side->heard.distrusted);
+	side->heard.distrusted = json_pack("{so so}", "certificates", list, "details", details);
+}

@@ -4,7 +4,10 @@ import json
 import os
 import pty
 import re
+import select
+import socket
 import subprocess
+import threading
 
 import faults
 import pytest
@@ -233,6 +236,31 @@ def test_a_pin(daemon, certificates, make_peer, tester, kind):
     assert any("expired on 2024-02-01" in detail for detail in tls["details"])
 
 
+@pytest.mark.parametrize("cert", ["expired", "named", "unknown", "self-signed"])
+def test_a_certificate_that_is_not_believed(daemon, certificates, make_peer, tester, cert):
+    """What was shown is said, and that the secret did not go there."""
+    peer = make_peer("implicit", cert=cert)
+    peer.add_mailbox("box")
+    daemon.configure(daemon.account(peer, tls_ca_file=certificates["ca"]))
+    found = failure(tester.json(expect=1)["pop3"])
+    assert (found["step"], found["kind"]) == ("tls", "tls")
+    (shown,) = found["certificates"]
+    name = "mail.example.test" if cert == "named" else "localhost"
+    issuer = {"unknown": "CN=Other CA", "self-signed": "CN=localhost"}.get(cert, "CN=Test CA")
+    assert (shown["subject"], shown["issuer"]) == (f"CN={name}", issuer)
+    assert peer.sent_command("AUTH") == peer.sent_command("USER") == []
+    assert f"certificate of CN={name}, issued by {issuer}" in tester.text(expect=1)
+
+
+def test_a_pin_that_does_not_match(daemon, certificates, make_peer, tester):
+    peer = make_peer("implicit", cert="unknown")
+    peer.add_mailbox("box")
+    daemon.configure(daemon.account(peer, tls_fingerprint=certificates["server"].fingerprint()))
+    found = failure(tester.json(expect=1)["pop3"])
+    assert found["step"] == "tls" and certificates["unknown"].fingerprint() in found["text"]
+    assert found["certificates"][0]["issuer"] == "CN=Other CA"
+
+
 def test_without_verification(daemon, make_peer, tester):
     peer = make_peer("implicit", cert="unknown")
     peer.add_mailbox("box")
@@ -258,6 +286,62 @@ def test_ipv6_that_is_broken(daemon, peer, box, tester, as_root):
     assert pop3["connect"]["ipv6_broken"]
     assert "IPv6 did not work" in pop3["connect"]["details"][0]
     assert f"[2001:db8::1]:{peer.port}" in pop3["connect"]["details"][0]
+
+
+class Proxy:
+    """SOCKS5 (RFC 1928) without authentication, for one connection."""
+
+    def __init__(self, target):
+        self.target = target  # None: the proxy says that the host is unreachable
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"socks5://127.0.0.1:{self.listener.getsockname()[1]}"
+        self.thread = threading.Thread(target=self.serve)
+        self.thread.start()
+
+    def serve(self):
+        client, _ = self.listener.accept()
+        with client:
+            client.settimeout(30)
+            assert client.recv(3) == b"\5\1\0"
+            client.sendall(b"\5\0")
+            assert client.recv(512)[:2] == b"\5\1"
+            client.sendall(b"\5" + (b"\0" if self.target else b"\4") + b"\0\1" + bytes(6))
+            if self.target:
+                with socket.create_connection(("127.0.0.1", self.target)) as server:
+                    self.relay(client, server)
+
+    @staticmethod
+    def relay(client, server):
+        while True:
+            for sock in select.select([client, server], [], [], 30)[0]:
+                octets = sock.recv(65536)
+                if not octets:
+                    return
+                (server if sock is client else client).sendall(octets)
+
+    def stop(self):
+        self.thread.join(30)
+        self.listener.close()
+
+
+def test_through_a_proxy(daemon, peer, box, tester):
+    proxy = Proxy(peer.port)
+    account = daemon.account(peer, host="pop.example.test", proxy=proxy.url, cleartext_auth=True)
+    daemon.configure(account)
+    pop3 = steps(tester.json()["pop3"])
+    proxy.stop()
+    assert "proxy" in pop3["name"]["text"]
+    assert f"SOCKS5 proxy connected to pop.example.test:{peer.port}" in pop3["connect"]["text"]
+
+
+def test_a_proxy_that_refuses(daemon, peer, tester):
+    proxy = Proxy(None)
+    account = daemon.account(peer, host="pop.example.test", proxy=proxy.url, cleartext_auth=True)
+    daemon.configure(account)
+    found = failure(tester.json(expect=1)["pop3"])
+    proxy.stop()
+    assert (found["step"], found["kind"]) == ("connect", "network")
+    assert f"pop.example.test:{peer.port}" in found["text"] and "proxy" in found["text"]
 
 
 def test_a_secret_that_the_server_echoes(daemon, peer, box, make_relay, tester):
