@@ -87,8 +87,8 @@ write_one(struct outerrand_pump *p, struct outerrand *e)
 		return; /* it says more of what the disk did */
 	if (e->part == OUTERRAND_COPY && why.code == ENOENT)
 		e->is_done = true;
-	else if (p->why.kind == FAIL_NONE)
-		p->why = why;
+	else if (p->why.kind == FAIL_NONE) /* the Maildir knows better why it took no more */
+		p->why = p->delivery.why.kind != FAIL_NONE ? p->delivery.why : why;
 }
 
 /* What keeps one file from being written (there is no room for it, say) need not keep others. */

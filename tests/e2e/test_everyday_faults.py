@@ -368,6 +368,33 @@ def test_no_space(daemon, peer, box, small, configure, everywhere):
     everywhere.check(Fault("local", "No space left on device", where, step))
 
 
+def test_no_space_for_a_copy(daemon, relay, spool, small, configure):
+    """The message is sent all the same; the copy waits."""
+    small(daemon.path("Sent"))
+    sent = daemon.path("Sent", "box")
+    configure("smtp", relay, sent_maildir=sent)
+    daemon.start()
+    drop_letters(spool, 1, body="x" * 70 + "\n" + "y" * 100_000)
+    relay.wait_accepted(1)
+
+    def lines():
+        return [line for line in daemon.log().splitlines() if "copy or a report waits" in line]
+
+    line = wait_for(lines, "the log tells of the copy")[0]
+    step = "free space on its file system"
+    Fault("local", "No space left on device", re.escape(sent), step).check(line)
+
+
+def test_no_space_in_the_state(daemon, peer, box, small, configure):
+    small(daemon.path("state"))
+    configure("pop3", peer)
+    done = daemon.run("--once")
+    assert done.returncode != 0
+    step = "free space on its file system"
+    fault = Fault("local", "disk is full", re.escape(daemon.path("state", "state.db")), step)
+    fault.check(done.stderr)
+
+
 def give(path, user):
     for place, folders, files in os.walk(path):
         for name in [".", *folders, *files]:
