@@ -4,8 +4,8 @@
 /*
  * The daemon's own log on standard error, one line a call; under systemd (JOURNAL_STREAM names
  * standard error) each line carries its "<N>" priority, elsewhere a time.  A message is written as
- * `account=… session=… reason=…` fields or a sentence; peer octets are escaped by the caller.
- * Safe from any thread.
+ * `account=… session=… reason=…` fields or a sentence; peer octets are escaped by the caller.  The
+ * journal gets the first of these as fields of its own, see base/journal.h.  Safe from any thread.
  */
 enum log_level { LOG_LEVEL_ERROR, LOG_LEVEL_WARNING, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG };
 
