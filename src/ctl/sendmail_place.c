@@ -12,7 +12,7 @@
 #include <sysexits.h>
 
 #define SYSTEM_CONFIG "/etc/postrider/postrider.conf"
-#define SYSTEM_SPOOL  LOCALSTATEDIR "/spool/postrider"
+#define SYSTEM_SPOOL  "/var/spool/postrider"
 
 static void
 print_faults(const struct config_faults *faults)

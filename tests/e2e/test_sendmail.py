@@ -270,6 +270,20 @@ def test_configuration_order(sendmail):
         assert len(os.listdir(spool("last"))) == 1
 
 
+def test_the_usual_spool(public, as_root):
+    """Where the daemon has it, whatever prefix this was built with."""
+    del public.environment["POSTRIDER_SPOOL"]
+    script = """mount -t tmpfs tmpfs /var/spool && mkdir -m 3733 /var/spool/postrider || exit 99
+        if [ -d /etc/postrider ]; then mount -t tmpfs tmpfs /etc/postrider || exit 99; fi
+        "$@" && cat /var/spool/postrider/* >"$HOME/seen" """
+    before = ["unshare", "--mount", "sh", "-c", script, "sh"]
+    if subprocess.run(["unshare", "--mount", "true"], check=False).returncode != 0:
+        pytest.skip("no namespaces are to be had here")
+    public.run("a@b", message=b"Subject: here\n\nx\n", before=before)
+    with open(os.path.join(public.directory, "seen")) as file:
+        assert "Subject: here" in file.read()
+
+
 def test_configuration_faults(sendmail):
     sendmail.refuse("-C", "/nonexistent", "a@b", expect=EX_NOINPUT)
     with open(sendmail.config, "w") as file:
