@@ -2,11 +2,11 @@
  * postriderd: options and signals, and the wiring of the rooms.  See doc/ARCHITECTURE.md.
  */
 #include "auth/vault.h"
+#include "base/activation.h"
 #include "base/clock.h"
 #include "base/events.h"
 #include "base/lag.h"
 #include "base/log.h"
-#include "base/notify.h"
 #include "base/worker.h"
 #include "base/xalloc.h"
 #include "config/config.h"
@@ -16,6 +16,7 @@
 #include "net/log_keeper.h"
 #include "net/net.h"
 #include "net/net_watch.h"
+#include "service.h"
 #include "store/mailbox.h"
 
 #include <errno.h>
@@ -25,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -69,6 +71,8 @@ struct postriderd {
 	struct fetcher *fetcher;
 	struct deliverer *deliverer;
 	struct control *control;
+	int control_fd; /* from the service manager, until control has it; -1: none */
+	struct service *service;
 	struct lag *lag;
 	struct net_watch *net_watch; /* NULL with --once */
 	struct event *signals[3];
@@ -242,8 +246,7 @@ on_reloaded(struct job *job)
 		log_error("the configuration was not reloaded: the old one stays in force");
 	}
 	r->loaded = NULL;
-	if (!d->stopping)
-		notify_ready();
+	service_end_reload(d->service, r->faults.count);
 	if (done != NULL)
 		done(r->faults.count > 0 ? &r->faults : NULL, r->done_arg);
 	config_faults_clear(&r->faults);
@@ -259,7 +262,7 @@ start_reload(struct postriderd *d)
 	r->again = r->running;
 	if (r->running || d->stopping)
 		return;
-	notify_reloading();
+	service_begin_reload(d->service);
 	r->running = true;
 	r->done = r->next_done;
 	r->done_arg = r->next_done_arg;
@@ -292,6 +295,7 @@ patience_cb(evutil_socket_t fd, short what, void *arg)
 	/* The answer to a final dot decides whether mail is sent twice: it is worth a minute. */
 	if (!d->waits_for_fate && deliverer_awaits_fate(d->deliverer)) {
 		d->waits_for_fate = true;
+		service_stop(d->service, longer.tv_sec * 1000);
 		evtimer_add(d->patience, &longer);
 		return;
 	}
@@ -315,7 +319,7 @@ begin_stop(struct postriderd *d)
 	if (d->stopping)
 		return;
 	d->stopping = true;
-	notify_stopping();
+	service_stop(d->service, d->config->shutdown_timeout);
 	log_info("stopping");
 	if (d->control != NULL)
 		control_set_stopping(d->control);
@@ -420,7 +424,7 @@ open_control(struct postriderd *d)
 	    .deliverer = d->deliverer,
 	    .events = &d->events,
 	    .config = d->config,
-	    .listen_fd = -1,
+	    .listen_fd = d->control_fd,
 	    .version = PACKAGE_VERSION,
 	    .started = d->started,
 	    .calls = &control_calls,
@@ -428,6 +432,7 @@ open_control(struct postriderd *d)
 	};
 	struct verdict why;
 
+	d->control_fd = -1;
 	d->control = control_new(&settings, &why);
 	return d->control != NULL ? EX_OK : report(&why, EX_CANTCREAT);
 }
@@ -492,6 +497,7 @@ close_rooms(struct postriderd *d)
 	fetcher_free(&d->fetcher);
 	deliverer_free(&d->deliverer);
 	worker_free(&d->load_worker);
+	service_free(&d->service);
 	vault_free(&d->vault);
 	net_free(&d->net);
 	log_keeper_free(&d->log_keeper);
@@ -511,8 +517,10 @@ close_rooms(struct postriderd *d)
 static void
 run_loop(struct postriderd *d)
 {
-	while (!d->stopped && event_base_loop(d->base, EVLOOP_ONCE) == 0)
+	while (!d->stopped && event_base_loop(d->base, EVLOOP_ONCE) == 0) {
 		lag_watch(d->lag, fetcher_is_busy(d->fetcher) || deliverer_is_busy(d->deliverer));
+		service_turn(d->service);
+	}
 }
 
 static void
@@ -551,6 +559,7 @@ run_daemon(struct postriderd *d)
 	open_rooms(d);
 	if ((code = open_deliverer(d)) != EX_OK)
 		return code;
+	d->service = service_new(d->base, d->fetcher, d->deliverer);
 	if (!d->options.once && (code = open_control(d)) != EX_OK)
 		return code;
 	fetcher_configure(d->fetcher, d->config);
@@ -562,8 +571,6 @@ run_daemon(struct postriderd *d)
 	warn_of_unused_settings(d->config);
 	log_info("postriderd %s started: %s, %zu accounts", PACKAGE_VERSION, d->config->file,
 	    d->config->account_count);
-	notify_status("polling %zu accounts", d->config->account_count);
-	notify_ready();
 	run_loop(d);
 	return d->exit_code;
 }
@@ -575,6 +582,16 @@ refuse_core_dumps(void)
 	static const struct rlimit none = {0, 0};
 
 	(void)setrlimit(RLIMIT_CORE, &none);
+}
+
+/*
+ * What a unit gives by AmbientCapabilities= stays ours until the next execve(2), and is no business
+ * of password commands and hooks.  Before any thread starts: each has a set of its own.
+ */
+static void
+keep_capabilities_to_ourselves(void)
+{
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 
 int
@@ -591,7 +608,9 @@ main(int argc, char **argv)
 		return code;
 	}
 	refuse_core_dumps();
+	keep_capabilities_to_ourselves();
 	apply_log_level(&d);
+	d.control_fd = activation_take("control");
 	d.base = event_base_new();
 	if (d.base == NULL)
 		return EX_OSERR;

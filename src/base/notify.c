@@ -3,10 +3,15 @@
 #ifdef HAVE_SYSTEMD
 
 #include <inttypes.h>
-#include <stdarg.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <systemd/sd-daemon.h>
 #include <time.h>
+
+bool
+notify_is_wanted(void)
+{
+	return getenv("NOTIFY_SOCKET") != NULL;
+}
 
 void
 notify_ready(void)
@@ -31,18 +36,38 @@ notify_stopping(void)
 }
 
 void
-notify_status(const char *format, ...)
+notify_status(const char *sentence)
 {
-	char text[256];
-	va_list ap;
+	sd_notifyf(0, "STATUS=%s", sentence);
+}
 
-	va_start(ap, format);
-	vsnprintf(text, sizeof text, format, ap);
-	va_end(ap);
-	sd_notifyf(0, "STATUS=%s", text);
+void
+notify_extend(int64_t ms)
+{
+	sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%" PRIi64, ms * 1000);
+}
+
+void
+notify_alive(void)
+{
+	sd_notify(0, "WATCHDOG=1");
+}
+
+int64_t
+notify_watchdog(void)
+{
+	uint64_t usec = 0;
+
+	return sd_watchdog_enabled(0, &usec) > 0 ? (int64_t)(usec / 1000) : 0;
 }
 
 #else
+
+bool
+notify_is_wanted(void)
+{
+	return false;
+}
 
 void
 notify_ready(void)
@@ -60,9 +85,26 @@ notify_stopping(void)
 }
 
 void
-notify_status(const char *format, ...)
+notify_status(const char *sentence)
 {
-	(void)format;
+	(void)sentence;
+}
+
+void
+notify_extend(int64_t ms)
+{
+	(void)ms;
+}
+
+void
+notify_alive(void)
+{
+}
+
+int64_t
+notify_watchdog(void)
+{
+	return 0;
 }
 
 #endif

@@ -249,8 +249,11 @@ follow_socket(struct control *control, const struct control_config *before,
 {
 	struct verdict why = VERDICT_OK;
 
-	if (control->socket.path == NULL)
+	if (control->socket.path == NULL) {
+		if (!same_text(before->socket, after->socket))
+			control_socket_compare(&control->socket, after);
 		return;
+	}
 	if (!same_text(control->socket.path, after->socket) ||
 	    !control_socket_is_in_place(&control->socket))
 		move_socket(control, after);

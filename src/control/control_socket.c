@@ -203,9 +203,13 @@ static bool
 protect(const char *path, const struct control_config *config, struct verdict *why)
 {
 	gid_t gid = (gid_t)-1;
+	struct stat st;
 
 	if (config->group != NULL && !find_group(config->group, &gid, why))
 		return false;
+	/* Where chown(2) is forbidden altogether, the group may be the right one all the same. */
+	if (lstat(path, &st) == 0 && st.st_gid == gid)
+		gid = (gid_t)-1;
 	if (gid != (gid_t)-1 && lchown(path, (uid_t)-1, gid) != 0)
 		return fail_errno(why, "control.group: cannot give the group to", path);
 	if (fchmodat(AT_FDCWD, path, config->mode & 0777, AT_SYMLINK_NOFOLLOW) != 0)
@@ -286,18 +290,46 @@ is_listening_stream(int fd)
 	return family == AF_UNIX && type == SOCK_STREAM && listening != 0;
 }
 
-/* The group of the file that an inherited socket is bound to; an abstract one has none. */
+/* False for a socket that is bound to no file, as an abstract one. */
+static bool
+stat_bound(int fd, struct sockaddr_un *address, struct stat *st)
+{
+	socklen_t size = sizeof *address - 1; /* keeps the path NUL-terminated */
+
+	memset(address, 0, sizeof *address);
+	return getsockname(fd, (struct sockaddr *)address, &size) == 0 &&
+	       address->sun_path[0] != '\0' && lstat(address->sun_path, st) == 0 &&
+	       S_ISSOCK(st->st_mode);
+}
+
+/* The group of the file that an inherited socket is bound to. */
 static void
 add_file_group(struct control_socket *s)
 {
-	struct sockaddr_un address = {0};
-	socklen_t size = sizeof address - 1; /* keeps the path NUL-terminated */
+	struct sockaddr_un address;
 	struct stat st;
 
-	if (getsockname(s->fd, (struct sockaddr *)&address, &size) == 0 &&
-	    address.sun_path[0] != '\0' && lstat(address.sun_path, &st) == 0 &&
-	    S_ISSOCK(st.st_mode))
+	if (stat_bound(s->fd, &address, &st))
 		add_group(s, st.st_gid);
+}
+
+void
+control_socket_compare(const struct control_socket *s, const struct control_config *config)
+{
+	struct sockaddr_un address;
+	struct stat bound, wanted;
+	char there[256], here[256];
+	bool has_file = stat_bound(s->fd, &address, &bound);
+
+	if (has_file && stat(config->socket, &wanted) == 0 && wanted.st_dev == bound.st_dev &&
+	    wanted.st_ino == bound.st_ino)
+		return;
+	log_warning("socket=%s reason=the service manager listens at %s: clients that read the "
+		    "configuration find nobody; ListenStream= of postrider.socket and "
+		    "control.socket must be the same",
+	    str_escape(here, sizeof here, config->socket, strlen(config->socket)),
+	    has_file ? str_escape(there, sizeof there, address.sun_path, strlen(address.sun_path))
+		     : "another place");
 }
 
 bool
@@ -323,6 +355,7 @@ control_socket_take(
 		return false;
 	}
 	add_file_group(s);
+	control_socket_compare(s, config);
 	if (config->group != NULL && find_group(config->group, &gid, &no_group))
 		add_group(s, gid);
 	else if (config->group != NULL)

@@ -38,6 +38,9 @@ bool control_socket_open(
 bool control_socket_take(
     struct control_socket *s, int fd, const struct control_config *config, struct verdict *why);
 
+/* Says so when a socket that was taken is not where the configuration has clients look. */
+void control_socket_compare(const struct control_socket *s, const struct control_config *config);
+
 /* True while the file at the path is still the socket that was made. */
 bool control_socket_is_in_place(const struct control_socket *s);
 

@@ -595,6 +595,12 @@ deliverer_free(struct deliverer **deliverer)
  */
 
 bool
+deliverer_is_watching(const struct deliverer *d)
+{
+	return outqueue_is_watching(d->settings.queue);
+}
+
+bool
 deliverer_is_busy(const struct deliverer *d)
 {
 	return any_busy(d) || outqueue_is_busy(d->settings.queue);

@@ -74,6 +74,9 @@ void deliverer_once(struct deliverer *deliverer, deliverer_once_cb *cb, void *ar
 typedef void deliverer_stopped_cb(void *arg);
 void deliverer_stop(struct deliverer *deliverer, deliverer_stopped_cb *cb, void *arg);
 
+/* What an earlier run left is taken up, and the spool is watched. */
+bool deliverer_is_watching(const struct deliverer *deliverer);
+
 bool deliverer_is_busy(const struct deliverer *deliverer);
 
 /* A final dot waits for its reply: worth waiting a minute for. */

@@ -73,6 +73,9 @@ struct outqueue *outqueue_open(const struct outqueue_settings *settings, struct 
  */
 void outqueue_close(struct outqueue **queue);
 
+/* True once the spool has been looked at: from then on what is dropped there is noticed. */
+bool outqueue_is_watching(const struct outqueue *queue);
+
 /* After a reload: for what is claimed from now on.  Copied, NULL: none. */
 void outqueue_set_local_domain(struct outqueue *queue, const char *local_domain);
 

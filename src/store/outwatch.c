@@ -20,6 +20,7 @@ struct outwatch {
 	struct spool_look look;
 	bool looking;
 	bool wanted; /* another turn at once */
+	bool looked; /* once, at least */
 	struct event *inotify_event;
 	struct event *timer;
 
@@ -133,6 +134,7 @@ on_looked(struct job *job)
 			outclaim_begin(q, claim);
 	}
 	w->looking = false;
+	w->looked = true;
 	if (q->closed) {
 		watch_free(w);
 	} else {
@@ -173,6 +175,12 @@ look(struct outqueue *q)
 	w->rescan = false;
 	outqueue_ref(q);
 	outqueue_submit_spool(q, &w->job, run_look, on_looked);
+}
+
+bool
+outqueue_is_watching(const struct outqueue *q)
+{
+	return q->watch->looked;
 }
 
 void

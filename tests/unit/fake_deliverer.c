@@ -58,6 +58,18 @@ deliverer_withdraw(struct deliverer *deliverer, const char *id)
 	snprintf(deliverer->withdrawn, sizeof deliverer->withdrawn, "%s", id);
 }
 
+bool
+deliverer_is_watching(const struct deliverer *deliverer)
+{
+	return deliverer->watching;
+}
+
+bool
+deliverer_awaits_fate(const struct deliverer *deliverer)
+{
+	return deliverer->awaits_fate;
+}
+
 size_t
 deliverer_count(const struct deliverer *deliverer)
 {

@@ -30,6 +30,8 @@ struct deliverer {
 	size_t count;
 	struct deliverer_session_view *sessions;
 	size_t session_count;
+	bool watching;
+	bool awaits_fate;
 
 	char flushed[64]; /* "*" for all, "ID of ACCOUNT" */
 	size_t flushes;

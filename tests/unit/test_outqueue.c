@@ -26,6 +26,19 @@ dropped_by_rename_is_queued(void **state)
 	outmessage_free(&l.messages[0]);
 }
 
+/* Dropped before it watches or after: noticed all the same, but only then is that a promise. */
+static void
+watching_begins_with_the_first_look(void **state)
+{
+	struct fixture *f = *state;
+
+	assert_false(outqueue_is_watching(f->queue));
+	EVENTUALLY(f, outqueue_is_watching(f->queue));
+	assert_true(f->recovered);
+	drop(f, "hello.eml", MESSAGE);
+	EVENTUALLY(f, f->queued == 1);
+}
+
 static void
 lent_is_lent_once(void **state)
 {
@@ -698,6 +711,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(dropped_by_rename_is_queued),
+	    TEST(watching_begins_with_the_first_look),
 	    TEST(lent_is_lent_once),
 	    TEST(one_is_lent_by_id),
 	    TEST(decided_meanwhile_is_not_lent_from_an_old_list),
