@@ -7,8 +7,10 @@ import pytest
 from peer import tls_context
 from pop3_peer import Pop3Peer
 from smtp_peer import SmtpPeer
+from support.administrator import Setup
 from support.daemon import Daemon, find_program
 from support.dovecot import Dovecot, find_dovecot
+from support.machine import Machine, NoMachine, why_not
 from support.postfix import Postfix, find_postfix
 from support.spool import Spool
 
@@ -139,3 +141,31 @@ def spool(daemon):
 def as_root():
     if os.geteuid() != 0:
         pytest.skip("needs root")
+
+
+@pytest.fixture(scope="session")
+def booted(tmp_path_factory):
+    reason = why_not()
+    if reason is not None:
+        pytest.skip(reason)
+    machine = Machine(tmp_path_factory.mktemp("machine"))
+    try:
+        yield machine.start()
+    except NoMachine as failure:
+        pytest.skip(f"systemd does not run in namespaces here: {failure}")
+    finally:
+        machine.stop()
+
+
+@pytest.fixture
+def machine(booted):
+    """The machine with the service installed, not configured and not started."""
+    yield booted
+    print(booted.journalctl())
+    booted.clean()
+
+
+@pytest.fixture
+def setup(machine):
+    """The configuration of its service."""
+    return Setup(machine)
