@@ -477,9 +477,11 @@ def test_starttls_taken_away(daemon, make_relay, certificates, spool, account):
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 @pytest.mark.parametrize("step", ["CONNECT", *STEPS[:-1], "TEXT"])
 def test_a_lost_connection(daemon, relay, spool, account, step, reset):
-    """Before the final dot nothing can have been taken: it is sent again soon."""
+    """Before the final dot nothing can have been taken: it is sent again soon. A text must be
+    larger than the buffers in between, or its dot has left when the server goes."""
     relay.on(step, faults.hang_up(reset=reset), times=1)
-    dropped = drop_letters(spool, 3)
+    body = "a line of a large message\n" * 400_000 if step == "TEXT" else None
+    dropped = drop_letters(spool, 3, body=body)
     account().start()
     relay.wait_accepted(3)
     spool.wait_empty()

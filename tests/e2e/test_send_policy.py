@@ -213,9 +213,12 @@ def test_not_before(daemon, relay, spool, account):
     assert sorted(round(hours_until(m["next_attempt"])) for m in queue) == [0, 2]
     (transaction,) = relay.wait_accepted(1)
     assert transaction.octets == wire(letter(2))
-    assert len(spool.wait_queue(lambda queue: len(queue) == 1, "one waits on")) == 1
-    daemon.ctl("flush")
+    (left,) = spool.wait_queue(lambda queue: len(queue) == 1, "one waits on")
+    daemon.ctl("flush")  # is for what waits after trouble
+    spool.drop("third", letter(3))
     relay.wait_accepted(2)
+    daemon.ctl("flush", left["id"])
+    assert relay.wait_accepted(3)[-1].octets == wire(letter(1))
     spool.wait_empty()
 
 
