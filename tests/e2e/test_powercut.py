@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 from support.daemon import find_program
-from support.power import Disk, make_place
+from support.power import Disk, Steps, make_place
 
 STEPS_MAX = 500
 EQUAL = 2  # the message that the server has twice: its number and the next one
@@ -38,6 +38,10 @@ def place():
     yield from make_place()
 
 
+STEPS = set("create write intend-commit rename flush-new mark-commit".split())
+DELETING = set("expunging-commit quit quit-answered expunged-commit".split())
+
+
 class Trial:
     def __init__(self, program, place, deletes, reader):
         self.program = program
@@ -49,12 +53,13 @@ class Trial:
         self.disk = object.__new__(Disk)
         self.disk.image = os.path.join(place, "disk")
         self.disk.mounted = None
+        self.steps = Steps(place)
 
     def session(self, step=0):
         """True when it came to its end."""
         done = subprocess.run(
             [self.program, "session", self.point, self.server, self.verb],
-            env={**os.environ, "POSTRIDER_KILL_STEP": str(step)},
+            env={**os.environ, "POSTRIDER_KILL_STEP": str(step), **self.steps.environment()},
             capture_output=True,
             text=True,
             check=False,
@@ -90,6 +95,7 @@ class Trial:
         try:
             self.disk.mount(self.point)
             ended = self.session(step)
+            self.last = self.steps.names()
             self.read()
             self.disk.cut()
             self.disk.mount(self.point)
@@ -111,4 +117,4 @@ def test_power_cut_before_every_step(program, place, deletes, reader):
     while trial.run(step):
         step += 1
         assert step < STEPS_MAX
-    assert step > 30
+    assert trial.last >= (STEPS | DELETING if deletes else STEPS), "a whole run was cut everywhere"

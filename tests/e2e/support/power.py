@@ -43,8 +43,28 @@ class Disk:
         os.rename(survivor, self.image)
 
 
+class Steps:
+    """The names of the storage steps of one run. How many there are depends on what happens to
+    share a transaction or a flush, and so on how busy the machine is; which ones there are does
+    not."""
+
+    def __init__(self, directory):
+        self.log = os.path.join(directory, "steps")
+
+    def environment(self):
+        """For the next run, which begins anew."""
+        if os.path.exists(self.log):
+            os.remove(self.log)
+        return {"POSTRIDER_STEP_LOG": self.log}
+
+    def names(self):
+        with open(self.log) as file:
+            return {line.split()[1] for line in file}
+
+
 def make_place():
-    """A directory with a disk and an empty copy of it. Backing files in memory, so that a flush of the loop device costs little."""
+    """A directory with a disk and an empty copy of it. Backing files in memory, so that a flush of
+    the loop device costs little."""
     if os.geteuid() != 0:
         pytest.skip("only root mounts loop devices")
     if shutil.which("mkfs.ext4") is None:
