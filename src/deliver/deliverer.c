@@ -509,8 +509,11 @@ static void
 on_drained(void *arg)
 {
 	struct deliverer *d = arg;
+	struct desk *desk;
 
 	d->draining = false;
+	TAILQ_FOREACH (desk, &d->desks, link)
+		outbox_begin_once(desk->outbox);
 	next_turn(d);
 }
 
@@ -523,7 +526,7 @@ deliverer_once(struct deliverer *d, deliverer_once_cb *cb, void *arg)
 	d->once_arg = arg;
 	d->draining = true;
 	TAILQ_FOREACH (desk, &d->desks, link)
-		outbox_begin_once(desk->outbox);
+		outbox_hold_once(desk->outbox);
 	outqueue_drain(d->settings.queue, on_drained, d);
 }
 

@@ -185,7 +185,7 @@ outbox_go(struct outbox *o)
 {
 	struct line *line;
 
-	if (o->stopped || o->loading || o->account->smtp == NULL)
+	if (o->stopped || o->loading || o->on_hold || o->account->smtp == NULL)
 		return;
 	arm_timer(o);
 	if (outbox_must_wait(o))
@@ -298,9 +298,16 @@ outbox_withdraw(struct outbox *o, const char *id)
 }
 
 void
-outbox_begin_once(struct outbox *o)
+outbox_hold_once(struct outbox *o)
 {
 	o->once = true;
+	o->on_hold = true;
+}
+
+void
+outbox_begin_once(struct outbox *o)
+{
+	o->on_hold = false;
 	o->failed = false;
 	o->wait_until = 0;
 	outbox_wake(o);

@@ -52,7 +52,11 @@ void outbox_retry_soon(struct outbox *outbox);
 /* A message that only waits for its turn goes back. */
 void outbox_withdraw(struct outbox *outbox, const char *id);
 
-/* --once: what an earlier run came to is no reason to wait. */
+/*
+ * --once: nothing is sent before outbox_begin_once(), so that all that is claimed by then goes over
+ * as few connections as may be; what an earlier run came to is no reason to wait.
+ */
+void outbox_hold_once(struct outbox *outbox);
 void outbox_begin_once(struct outbox *outbox);
 
 /* No more sessions; those under way are ended, a final dot is waited for. */

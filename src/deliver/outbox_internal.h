@@ -44,6 +44,7 @@ struct outbox {
 	const struct account_config *account;
 	bool stopped;
 	bool once;
+	bool on_hold; /* --once: the spool is still being claimed */
 
 	struct line_list lines;
 	size_t line_count;

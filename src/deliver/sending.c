@@ -74,6 +74,7 @@ struct sending {
 	bool stopping;
 	struct parcel_list parcels;
 	size_t parcel_count;
+	unsigned taken; /* messages, since the beginning */
 	struct sending_result result;
 };
 
@@ -206,9 +207,12 @@ take_parcels(struct sending *s)
 {
 	struct outmessage *message;
 
-	while (!s->stopping && s->parcel_count < PARCELS_MAX &&
-	       (message = s->handler->take(s->arg)) != NULL)
+	/* What this connection will not send is left for the next one. */
+	while (!s->stopping && s->parcel_count < PARCELS_MAX && s->taken < s->smtp->max_messages &&
+	       (message = s->handler->take(s->arg)) != NULL) {
+		s->taken++;
 		parcel_new(s, message);
+	}
 }
 
 /* -- what the session asks and tells ------------------------------------------------------------
