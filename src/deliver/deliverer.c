@@ -1,19 +1,10 @@
-#include "deliver/deliverer.h"
+#include "deliver/deliverer_internal.h"
 
-#include "base/clock.h"
-#include "base/events.h"
-#include "base/log.h"
-#include "base/queue.h"
-#include "base/str.h"
-#include "base/worker.h"
 #include "base/xalloc.h"
 #include "config/config.h"
-#include "deliver/aliases.h"
+#include "deliver/alias_keeper.h"
 #include "deliver/outbox.h"
-#include "deliver/route.h"
 #include "net/slots.h"
-#include "proto/rfc5322_envelope.h"
-#include "store/outqueue.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -21,59 +12,14 @@
 #include <string.h>
 #include <unistd.h>
 
-/* The aliases are looked at again when they are older, ms. */
-enum { ALIASES_AGE = 60 * 1000 };
-
-/* An account's outbox, in the order of the configuration; or retired, with sessions to end. */
-struct desk {
-	struct outbox *outbox;
-	TAILQ_ENTRY(desk) link;
-};
-
-TAILQ_HEAD(desk_list, desk);
-
-/* The aliases are read in a worker, before the first message is routed and after each change. */
-struct alias_load {
-	struct job job;
-	struct deliverer *deliverer;
-	char *path;
-	struct aliases *current; /* to be kept when the file has not changed */
-	struct aliases *loaded;
-	bool is_fresh;
-	struct verdict why;
-};
-
-/* One owner: the daemon. */
-struct deliverer {
-	struct deliverer_settings settings;
-	struct config *config; /* our reference */
-	struct slots *slots;
-	struct desk_list desks;
-	struct desk_list retired;
-	struct aliases *aliases; /* NULL: none */
-	bool aliases_busy;       /* a worker reads, and looks at the current ones */
-	int64_t aliases_checked; /* mono ms */
-	struct event *turn;      /* frees the retired, tells of the end */
-	char host[256];
-
-	bool stopping;
-	deliverer_stopped_cb *stopped_cb;
-	void *stopped_arg;
-	size_t rejected; /* messages that were none */
-	bool draining; /* --once: the spool is still being claimed */
-	bool settling; /* --once: copies, reports and files are on their way */
-	deliverer_once_cb *once_cb;
-	void *once_arg;
-};
-
 static void
 next_turn(struct deliverer *d)
 {
 	event_active(d->turn, EV_TIMEOUT, 0);
 }
 
-static struct desk *
-find_in(const struct desk_list *list, const char *account)
+struct desk *
+deliverer_find_desk(const struct desk_list *list, const char *account)
 {
 	struct desk *desk;
 
@@ -83,220 +29,6 @@ find_in(const struct desk_list *list, const char *account)
 	return NULL;
 }
 
-/* -- aliases ------------------------------------------------------------------------------------
- */
-
-static void
-run_alias_load(struct job *job)
-{
-	struct alias_load *load = (struct alias_load *)job;
-
-	load->is_fresh = load->current != NULL && !aliases_is_stale(load->current, load->path);
-	if (!load->is_fresh)
-		load->loaded = aliases_load(load->path, &load->why);
-}
-
-static void
-on_alias_load(struct job *job)
-{
-	struct alias_load *load = (struct alias_load *)job;
-	struct deliverer *d = load->deliverer;
-
-	d->aliases_busy = false;
-	if (load->why.kind != FAIL_NONE)
-		log_warning("%s", load->why.text);
-	if (load->loaded != NULL) {
-		aliases_free(&d->aliases);
-		d->aliases = load->loaded;
-	}
-	free(load->path);
-	free(load);
-	next_turn(d);
-}
-
-/* Before the first message can be claimed: blocks, at start. */
-static void
-load_first_aliases(struct deliverer *d)
-{
-	const struct local_config *local = d->config->local;
-	struct verdict why = VERDICT_OK;
-
-	if (local == NULL || local->aliases == NULL)
-		return;
-	d->aliases = aliases_load(local->aliases, &why);
-	d->aliases_checked = clock_mono();
-	if (why.kind != FAIL_NONE)
-		log_warning("%s", why.text);
-}
-
-static void
-load_aliases(struct deliverer *d)
-{
-	const struct local_config *local = d->config->local;
-	struct alias_load *load;
-
-	if (d->aliases_busy)
-		return;
-	if (local == NULL || local->aliases == NULL) {
-		aliases_free(&d->aliases);
-		return;
-	}
-	load = xcalloc(1, sizeof *load);
-	load->job = (struct job){.run = run_alias_load, .done = on_alias_load};
-	load->deliverer = d;
-	load->path = xstrdup(local->aliases);
-	load->current = d->aliases;
-	d->aliases_busy = true;
-	d->aliases_checked = clock_mono();
-	worker_submit(d->settings.load_worker, &load->job);
-}
-
-/* -- what the queue tells -----------------------------------------------------------------------
- */
-
-static void
-reject(struct deliverer *d, const char *id, const char *name, const char *reason)
-{
-	log_warning("message=%s name=%s fate=failed reason=\"%s\"", id, name, reason);
-	d->rejected++;
-	outqueue_reject(d->settings.queue, id, reason);
-}
-
-static void
-admit(struct deliverer *d, const char *id, const char *name, const struct route *route)
-{
-	struct outqueue_admission admission = route_admission(route, id);
-
-	log_info("account=%s message=%s name=%s sender=<%s> recipients=%zu fate=queued",
-	    route->account, id, name, route->sender, route->recipient_count);
-	outqueue_admit(d->settings.queue, &admission);
-}
-
-static void
-tell_queued(const struct deliverer *d, const char *id, const char *name, uint64_t size,
-    const struct route *route)
-{
-	const struct happening queued = {
-	    .kind = HAPPENED_MESSAGE_QUEUED,
-	    .account = route->account,
-	    .message = id,
-	    .name = name,
-	    .sender = route->sender,
-	    .recipients = route->recipient_count,
-	    .octets = size,
-	};
-
-	events_tell(d->settings.events, &queued);
-}
-
-/* What a message asks for and does not get must not pass in silence. */
-static void
-note_oddities(const char *id, const char *name, const struct envelope_request *request)
-{
-	if (request->unknown_steering != NULL)
-		log_warning("message=%s name=%s reason=its field %s means nothing here; it is "
-			    "removed (see postrider-spool(7))",
-		    id, name, request->unknown_steering);
-	if (request->body_has_nul)
-		log_warning("message=%s name=%s reason=its text holds NUL octets; they go as they "
-			    "are, and some servers refuse them",
-		    id, name);
-}
-
-static void
-on_claimed(const char *id, const char *name, uint64_t size, const struct envelope_request *request,
-    const struct verdict *why, void *arg)
-{
-	struct deliverer *d = arg;
-	struct route route = {0};
-	struct str reason = STR_INIT;
-	char shown[300];
-
-	if (clock_mono() - d->aliases_checked > ALIASES_AGE)
-		load_aliases(d); /* for the next message: a change takes effect within a minute */
-	str_escape(shown, sizeof shown, name, strlen(name));
-	if (why->kind != FAIL_NONE) {
-		reject(d, id, shown, why->text);
-	} else if (route_message(d->config, d->aliases, request, &route, &reason)) {
-		note_oddities(id, shown, request);
-		admit(d, id, shown, &route);
-		tell_queued(d, id, name, size, &route);
-	} else {
-		reject(d, id, shown, str_text(&reason));
-	}
-	route_clear(&route);
-	str_clear(&reason);
-}
-
-static void
-on_queued(const char *account, const char *id, void *arg)
-{
-	struct deliverer *d = arg;
-	struct desk *desk = find_in(&d->desks, account);
-
-	(void)id;
-	if (desk != NULL && !d->stopping)
-		outbox_wake(desk->outbox);
-}
-
-/* One that never had an account; of the others, each recipient's fate was told. */
-static void
-tell_rejected(const struct deliverer *d, const char *id, const char *name, const char *reason)
-{
-	const struct happening failed = {
-	    .kind = HAPPENED_MESSAGE_FAILED,
-	    .message = id,
-	    .name = name,
-	    .text = reason,
-	};
-
-	events_tell(d->settings.events, &failed);
-}
-
-static void
-on_failed(const char *account, const char *id, const char *name, const char *reason, void *arg)
-{
-	char line[512], shown[300];
-
-	str_escape(shown, sizeof shown, name, strlen(name));
-	snprintf(line, sizeof line, "%.*s", (int)strcspn(reason, "\n"), reason);
-	log_warning("account=%s message=%s is in failed/%s: %s", str_empty(account) ? "-" : account,
-	    id, shown, line);
-	if (str_empty(account))
-		tell_rejected(arg, id, name, line);
-}
-
-/* Mail of an account that the configuration has no more, or that does not send, must not wait unsaid.
- */
-static void
-warn_of_stranded(const char *account, void *arg)
-{
-	const struct deliverer *d = arg;
-	const struct account_config *config = config_account(d->config, account);
-	struct outqueue_totals totals;
-
-	outqueue_totals(d->settings.queue, account, &totals);
-	if (totals.messages == 0 || (config != NULL && config->smtp != NULL))
-		return;
-	log_warning("account=%s has %llu messages in the queue, and %s: they wait until it can "
-		    "send again, or `postriderctl remove`",
-	    account, (unsigned long long)totals.messages,
-	    config == NULL ? "the configuration does not have it" : "no smtp group");
-}
-
-static void
-on_recovered(void *arg)
-{
-	struct deliverer *d = arg;
-
-	outqueue_each_account(d->settings.queue, warn_of_stranded, d);
-}
-
-static const struct outqueue_handler queue_handler = {.claimed = on_claimed,
-    .queued = on_queued,
-    .recovered = on_recovered,
-    .failed = on_failed};
-
 /* -- accounts -----------------------------------------------------------------------------------
  */
 
@@ -304,6 +36,13 @@ static void
 on_changed(void *arg)
 {
 	next_turn(arg);
+}
+
+/* NULL: none. */
+static const char *
+alias_path(const struct config *config)
+{
+	return config->local != NULL ? config->local->aliases : NULL;
 }
 
 static struct desk *
@@ -326,13 +65,13 @@ desk_new(struct deliverer *d, const char *account)
 static struct desk *
 take_desk(struct deliverer *d, const char *account)
 {
-	struct desk *desk = find_in(&d->desks, account);
+	struct desk *desk = deliverer_find_desk(&d->desks, account);
 
 	if (desk != NULL) {
 		TAILQ_REMOVE(&d->desks, desk, link);
 		return desk;
 	}
-	desk = find_in(&d->retired, account);
+	desk = deliverer_find_desk(&d->retired, account);
 	if (desk == NULL)
 		return desk_new(d, account);
 	TAILQ_REMOVE(&d->retired, desk, link);
@@ -362,8 +101,8 @@ deliverer_configure(struct deliverer *d, struct config *config)
 	for (size_t i = 0; i < config->account_count; i++, desk = TAILQ_NEXT(desk, link))
 		outbox_configure(desk->outbox, config, &config->accounts[i]);
 	config_unref(&old);
-	load_aliases(d);
-	outqueue_each_account(d->settings.queue, warn_of_stranded, d);
+	alias_keeper_set(d->aliases, alias_path(config), on_changed, d);
+	deliverer_warn_of_stranded(d);
 	next_turn(d);
 }
 
@@ -373,7 +112,7 @@ deliverer_flush(struct deliverer *d, const char *account)
 	struct desk *desk;
 
 	if (account != NULL) {
-		desk = find_in(&d->desks, account);
+		desk = deliverer_find_desk(&d->desks, account);
 		if (desk != NULL)
 			outbox_flush(desk->outbox);
 		return desk != NULL;
@@ -386,7 +125,7 @@ deliverer_flush(struct deliverer *d, const char *account)
 bool
 deliverer_flush_message(struct deliverer *d, const char *account, const char *id)
 {
-	struct desk *desk = find_in(&d->desks, account);
+	struct desk *desk = deliverer_find_desk(&d->desks, account);
 	const struct account_config *config = config_account(d->config, account);
 
 	if (desk == NULL || config == NULL || config->smtp == NULL)
@@ -444,7 +183,13 @@ any_busy(const struct deliverer *d)
 	TAILQ_FOREACH (desk, &d->desks, link)
 		if (outbox_is_busy(desk->outbox))
 			return true;
-	return !TAILQ_EMPTY(&d->retired) || d->aliases_busy;
+	return !TAILQ_EMPTY(&d->retired) || alias_keeper_is_busy(d->aliases);
+}
+
+bool
+deliverer_is_busy(const struct deliverer *d)
+{
+	return any_busy(d) || outqueue_is_busy(d->settings.queue);
 }
 
 static bool
@@ -543,6 +288,17 @@ deliverer_stop(struct deliverer *d, deliverer_stopped_cb *cb, void *arg)
 	next_turn(d);
 }
 
+void
+deliverer_abandon_fate(struct deliverer *d)
+{
+	struct desk *desk;
+
+	TAILQ_FOREACH (desk, &d->desks, link)
+		outbox_abandon_fate(desk->outbox);
+	TAILQ_FOREACH (desk, &d->retired, link)
+		outbox_abandon_fate(desk->outbox);
+}
+
 /* -- life ---------------------------------------------------------------------------------------
  */
 
@@ -554,7 +310,7 @@ deliverer_new(const struct deliverer_settings *settings, struct config *config, 
 	    .store = settings->store,
 	    .spool = config->spool,
 	    .local_domain = config->local != NULL ? config->local->domain : NULL,
-	    .handler = &queue_handler,
+	    .handler = &deliverer_queue_handler,
 	    .arg = d,
 	};
 
@@ -566,7 +322,7 @@ deliverer_new(const struct deliverer_settings *settings, struct config *config, 
 	d->config = config_ref(config);
 	d->slots = slots_new(settings->base);
 	d->turn = event_new(settings->base, -1, 0, turn_cb, d);
-	load_first_aliases(d);
+	d->aliases = alias_keeper_new(settings->load_worker, alias_path(config));
 	d->settings.queue = outqueue_open(&queue, why);
 	if (d->settings.queue == NULL)
 		deliverer_free(&d);
@@ -588,115 +344,8 @@ deliverer_free(struct deliverer **deliverer)
 	}
 	outqueue_close(&d->settings.queue);
 	slots_free(&d->slots);
-	aliases_free(&d->aliases);
+	alias_keeper_free(&d->aliases);
 	event_free(d->turn);
 	config_unref(&d->config);
 	free(d);
-}
-
-/* -- views --------------------------------------------------------------------------------------
- */
-
-bool
-deliverer_is_watching(const struct deliverer *d)
-{
-	return outqueue_is_watching(d->settings.queue);
-}
-
-bool
-deliverer_is_busy(const struct deliverer *d)
-{
-	return any_busy(d) || outqueue_is_busy(d->settings.queue);
-}
-
-static bool
-any_awaits_fate(const struct desk_list *list)
-{
-	const struct desk *desk;
-
-	TAILQ_FOREACH (desk, list, link)
-		if (outbox_awaits_fate(desk->outbox))
-			return true;
-	return false;
-}
-
-bool
-deliverer_awaits_fate(const struct deliverer *d)
-{
-	return any_awaits_fate(&d->desks) || any_awaits_fate(&d->retired);
-}
-
-void
-deliverer_abandon_fate(struct deliverer *d)
-{
-	struct desk *desk;
-
-	TAILQ_FOREACH (desk, &d->desks, link)
-		outbox_abandon_fate(desk->outbox);
-	TAILQ_FOREACH (desk, &d->retired, link)
-		outbox_abandon_fate(desk->outbox);
-}
-
-struct outqueue *
-deliverer_queue(struct deliverer *d)
-{
-	return d->settings.queue;
-}
-
-size_t
-deliverer_count(const struct deliverer *d)
-{
-	return d->config->account_count;
-}
-
-void
-deliverer_view(const struct deliverer *d, size_t index, struct deliverer_view *view)
-{
-	const struct desk *desk = TAILQ_FIRST(&d->desks);
-
-	while (index-- > 0)
-		desk = TAILQ_NEXT(desk, link);
-	outbox_view(desk->outbox, view);
-}
-
-static size_t
-count_sessions(const struct desk_list *list)
-{
-	const struct desk *desk;
-	size_t n = 0;
-
-	TAILQ_FOREACH (desk, list, link)
-		n += outbox_session_count(desk->outbox);
-	return n;
-}
-
-size_t
-deliverer_session_count(const struct deliverer *d)
-{
-	return count_sessions(&d->desks) + count_sessions(&d->retired);
-}
-
-/* False, with index less the sessions of the list, when it is behind them. */
-static bool
-view_session(const struct desk_list *list, size_t *index, struct deliverer_session_view *view)
-{
-	const struct desk *desk;
-
-	TAILQ_FOREACH (desk, list, link) {
-		size_t n = outbox_session_count(desk->outbox);
-
-		if (*index < n) {
-			outbox_session_view(desk->outbox, *index, view);
-			return true;
-		}
-		*index -= n;
-	}
-	return false;
-}
-
-void
-deliverer_session_view(const struct deliverer *d, size_t index, struct deliverer_session_view *view)
-{
-	if (!view_session(&d->desks, &index, view))
-		view_session(&d->retired, &index, view);
 }
