@@ -23,7 +23,8 @@ outledger_set_held(struct state *state, int64_t row, bool held, int64_t now, str
 {
 	static const char hold[] = "UPDATE outmessage SET held = 1 WHERE row = ?1";
 	static const char release[] =
-	    "UPDATE outmessage SET held = 0, unknowns = 0, next_attempt = ?2 WHERE row = ?1";
+	    "UPDATE outmessage SET held = 0, unknowns = 0,"
+	    "  next_attempt = iif(attempts = 0, max(next_attempt, ?2), ?2) WHERE row = ?1";
 
 	if (held)
 		return change(state, state_query(state, hold, why), row, NULL, tally, why);

@@ -254,6 +254,22 @@ outlend_begin(struct outqueue *q)
 	}
 }
 
+void
+outlend_refuse(struct outqueue *q, const struct verdict *why)
+{
+	struct outlend_list asked = TAILQ_HEAD_INITIALIZER(asked);
+	struct outlend *l;
+
+	TAILQ_CONCAT(&asked, &q->early, link); /* whoever asks again is answered with the next try */
+	while ((l = TAILQ_FIRST(&asked)) != NULL) {
+		TAILQ_REMOVE(&asked, l, link);
+		l->why = *why;
+		if (!q->closed)
+			answer(l);
+		lend_free(l);
+	}
+}
+
 static struct outlend *
 lend_new(struct outqueue *q, size_t limit, outqueue_due_cb *cb, void *arg)
 {

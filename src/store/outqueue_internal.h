@@ -128,6 +128,9 @@ bool outend_is_idle(const struct outqueue *queue);
 
 /* What was asked before the queue was ready is answered now. */
 void outlend_begin(struct outqueue *queue);
+
+/* The same, when it cannot become ready now. */
+void outlend_refuse(struct outqueue *queue, const struct verdict *why);
 void outlend_close(struct outqueue *queue);
 bool outlend_has(const struct outqueue *queue, const char *id);
 void outlend_start(struct outqueue *queue, const char *id);

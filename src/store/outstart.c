@@ -134,6 +134,8 @@ fail(struct outstart *s, const struct verdict *why)
 	outqueue_try_later(s->queue, &s->later, try_again);
 	outwatch_wake(s->queue);
 	outidle_check(s->queue);
+	if (!s->queue->ready)
+		outlend_refuse(s->queue, why);
 }
 
 /* True when it is over with this job. */

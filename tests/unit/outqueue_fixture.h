@@ -68,6 +68,7 @@ on_claimed(const char *id, const char *name, uint64_t size, const struct envelop
 		recipients[i] = str_text(&texts[i]);
 	}
 	a.recipients = recipients;
+	a.not_before = request->not_before;
 	outqueue_admit(f->queue, &a);
 	for (size_t i = 0; i < request->recipient_count; i++)
 		str_clear(&texts[i]);

@@ -464,6 +464,24 @@ held_waits_until_released(void **state)
 	assert_int_equal(ask(f, outqueue_hold, "nonsense").code, ENOENT);
 }
 
+/* A release gets over what the daemon made it wait for, and not over its sender's word. */
+static void
+released_still_waits_for_its_time(void **state)
+{
+	struct fixture *f = *state;
+	char id[32];
+	struct lent l;
+
+	drop(f, "one", "X-Postrider-Not-Before: 2099-01-01T00:00:00Z\n" MESSAGE);
+	EVENTUALLY(f, f->queued == 1);
+	memcpy(id, f->last_id, sizeof id);
+	assert_int_equal(ask(f, outqueue_hold, id).kind, FAIL_NONE);
+	assert_int_equal(ask(f, outqueue_release, id).kind, FAIL_NONE);
+	l = due(f, clock_wall(), false, 1);
+	assert_int_equal(l.count, 0);
+	assert_true(l.earliest > clock_wall() + 1000);
+}
+
 static void
 held_during_an_attempt_stays_held(void **state)
 {
@@ -729,6 +747,7 @@ main(void)
 	    TEST(failed_is_retried_for_those_who_failed),
 	    TEST(rejected_is_claimed_anew_by_retry),
 	    TEST(held_waits_until_released),
+	    TEST(released_still_waits_for_its_time),
 	    TEST(held_during_an_attempt_stays_held),
 	    TEST(removed_is_gone),
 	    TEST(pages_follow_each_other),

@@ -6,6 +6,7 @@
 
 #include <dlfcn.h>
 #include <errno.h>
+#include <sqlite3.h>
 #include <stdatomic.h>
 #include <time.h>
 
@@ -356,6 +357,40 @@ drain_ends_when_the_start_cannot(void **state)
 	assert_true(is_left_clean(f));
 }
 
+static void
+change_state(struct fixture *f, const char *sql)
+{
+	char path[400];
+	sqlite3 *db;
+
+	path_of(f, path, "state/state.db");
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+/* Nor read: whoever asks is told so, with the first try or the next one. */
+static void
+question_is_answered_when_the_start_cannot(void **state)
+{
+	struct fixture *f = *state;
+	struct lent l;
+
+	drop(f, "one", MESSAGE);
+	EVENTUALLY(f, f->queued == 1);
+	fixture_stop(f);
+	change_state(f, "ALTER TABLE outmessage RENAME TO elsewhere");
+	fixture_start(f);
+	assert_int_equal(due(f, clock_wall(), false, 1).why.kind, FAIL_LOCAL);
+	assert_int_equal(due(f, clock_wall(), false, 1).why.kind, FAIL_LOCAL);
+	fixture_stop(f);
+	change_state(f, "ALTER TABLE elsewhere RENAME TO outmessage");
+	fixture_start(f);
+	l = due(f, clock_wall(), false, 1);
+	assert_int_equal(l.count, 1);
+	outqueue_return(f->queue, &l.messages[0]);
+}
+
 /* The state's disk, and more than are taken in hand at a time. */
 static void
 drain_ends_when_nothing_can_be_recorded(void **state)
@@ -398,6 +433,7 @@ main(void)
 	    TEST(drain_takes_what_came_during_a_look),
 	    TEST(drain_tells_what_could_not_be_claimed),
 	    TEST(drain_ends_when_the_start_cannot),
+	    TEST(question_is_answered_when_the_start_cannot),
 	    TEST(drain_ends_when_nothing_can_be_recorded),
 	};
 
