@@ -72,9 +72,10 @@ struct outbox {
 	struct verdict trouble; /* of the last session that failed; FAIL_NONE: none */
 	struct record record;
 	uint64_t sessions, sessions_failed; /* ended since the start */
-	unsigned long refused_generation; /* of the secret */
-	struct hook *hook;                /* on_failure */
-	struct vault_request *probe;      /* has a blocked account's secret changed? */
+	unsigned long refused_generation;   /* of the secret */
+	unsigned long renewed;              /* standing_renews_token() */
+	struct hook *hook;                  /* on_failure */
+	struct vault_request *probe;        /* has a blocked account's secret changed? */
 };
 
 /* outbox.c */

@@ -209,6 +209,10 @@ outbox_note_result(struct outbox *o, const struct sending_result *result, int64_
 	bool was_blocked = o->blocked;
 
 	o->sessions++;
+	if (standing_renews_token(&o->renewed, result->stopped ? 0 : result->stale_token)) {
+		log_info("account=%s the token has ended: another one is fetched", o->name);
+		return;
+	}
 	o->sessions_failed += !result->stopped && result->why.kind != FAIL_NONE;
 	o->record.last_attempt = since;
 	o->record.octets += result->octets;

@@ -68,6 +68,7 @@ struct sending {
 	int64_t since, since_mono;
 	struct vault_request *secret_request;
 	struct secret *secret;
+	unsigned long held; /* generation of the secret, when it was there before; 0: fetched now */
 	struct transcript *transcript;
 	struct smtp_session *session;
 	bool session_closed;
@@ -383,7 +384,8 @@ write_last_lines(struct sending *s)
 	    "closed: %s, %" PRIu64 " sent, %" PRIu64 " octets out, %.3f s", kind, r->recipients,
 	    out, seconds);
 	if (r->why.kind != FAIL_NONE)
-		log_at(record_level_of(s->settings.record, &r->why),
+		log_at(r->stale_token != 0 ? LOG_LEVEL_INFO
+					   : record_level_of(s->settings.record, &r->why),
 		    "account=%s session=%s protocol=smtp result=%s stage=%s sent=%" PRIu64
 		    " failures=%u reason=\"%s\"",
 		    s->settings.account->name, s->id, kind, r->why.stage, r->recipients,
@@ -413,6 +415,16 @@ sending_end(struct sending *s)
 }
 
 static void
+note_refused_secret(struct sending *s)
+{
+	const struct secret_source *source = &s->smtp->endpoint.secret;
+
+	vault_refused(s->settings.vault, source, s->secret);
+	if (source->kind == SECRET_TOKEN_COMMAND)
+		s->result.stale_token = s->held;
+}
+
+static void
 on_closed(const struct verdict *why, bool slow, void *arg)
 {
 	struct sending *s = arg;
@@ -420,7 +432,7 @@ on_closed(const struct verdict *why, bool slow, void *arg)
 	s->session_closed = true;
 	s->result.slow = slow;
 	if (why->kind == FAIL_AUTH && s->secret != NULL)
-		vault_refused(s->settings.vault, &s->smtp->endpoint.secret, s->secret);
+		note_refused_secret(s);
 	if (s->stopping)
 		s->result.stopped = true;
 	else
@@ -498,6 +510,7 @@ sending_new(const struct sending_settings *settings, const struct sending_handle
 	s->since_mono = clock_mono();
 	TAILQ_INIT(&s->parcels);
 	tell_start(s);
+	s->held = vault_generation(settings->vault, &endpoint->secret);
 	if (endpoint->user != NULL && endpoint->secret.kind != SECRET_NONE)
 		s->secret_request = vault_get(settings->vault, &endpoint->secret, on_secret, s);
 	else

@@ -53,11 +53,12 @@ struct sending_settings {
 
 struct sending_result {
 	struct verdict why;
-	bool stopped;        /* ended by sending_stop() */
-	bool slow;           /* the server asked for restraint */
-	unsigned messages;   /* that were offered to the server */
-	uint64_t recipients; /* accepted */
-	uint64_t octets;     /* of messages with an accepted recipient */
+	bool stopped;              /* ended by sending_stop() */
+	unsigned long stale_token; /* of a token held from before, which is refused now; 0: none */
+	bool slow;                 /* the server asked for restraint */
+	unsigned messages;         /* that were offered to the server */
+	uint64_t recipients;       /* accepted */
+	uint64_t octets;           /* of messages with an accepted recipient */
 };
 
 /* Over, in a turn of its own, every message settled before: free it, now or later. */

@@ -3,6 +3,9 @@
 #include "config/config.h"
 #include "session/sasl_exchange.h"
 
+/* Room for what was refused, for people. */
+enum { REFUSED_MAX = 200 };
+
 /*
  * RFC 4954 section 4: an initial response that makes the command longer than RFC 5321 section
  * 4.5.3.1.4 allows, CRLF included, goes on a line of its own.
@@ -35,8 +38,11 @@ smtp_enter_login(struct smtp_session *s)
 static enum smtp_state
 refused(struct smtp_session *s, enum fail kind, int code)
 {
+	char what[REFUSED_MAX];
+
 	s->slow = code == 432 || code == 454 || code == 421;
-	return smtp_refused(s, kind, "auth", "AUTH");
+	sasl_exchange_refused_name(s->login, what, sizeof what);
+	return smtp_refused(s, kind, "auth", what);
 }
 
 static enum smtp_state

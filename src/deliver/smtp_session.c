@@ -57,8 +57,10 @@ smtp_disorder(struct smtp_session *s, const char *stage, const char *what)
 }
 
 static const char *
-next_step(enum fail kind, int code)
+next_step(const struct smtp_session *s, enum fail kind, int code)
 {
+	if (kind == FAIL_AUTH && s->config->endpoint.secret.kind == SECRET_TOKEN_COMMAND)
+		return sasl_exchange_advice(&s->config->endpoint);
 	if (kind == FAIL_AUTH)
 		return "check user and password; some providers want a password made for "
 		       "this application";
@@ -81,7 +83,7 @@ smtp_refused(struct smtp_session *s, enum fail kind, const char *stage, const ch
 	transcript_escape(s->transcript, shown, sizeof shown, str_text(&line), line.len);
 	str_clear(&line);
 	smtp_fail(s, kind, stage, "%s refused %s: \"%s\"; %s", s->server, what, shown,
-	    next_step(kind, code));
+	    next_step(s, kind, code));
 	s->why.code = code;
 	return SMTP_STATE_CLOSED;
 }
@@ -294,9 +296,9 @@ on_line(struct smtp_session *s, const struct conn_info *info)
 
 	if (result == SMTP_REPLY_BAD || has_nul || states[s->state].reply == NULL) {
 		/* RFC 5321 section 4.1.1.10: nothing depends on how the server takes QUIT. */
-		smtp_set_state(s,
-		    s->state == SMTP_STATE_QUIT ? SMTP_STATE_CLOSED
-						: on_garbage(s, info->data, info->len));
+		smtp_set_state(s, s->state == SMTP_STATE_QUIT
+				      ? SMTP_STATE_CLOSED
+				      : on_garbage(s, info->data, info->len));
 		return;
 	}
 	if (s->state == SMTP_STATE_EHLO)

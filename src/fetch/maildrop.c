@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "fetch/poll.h"
 #include "fetch/schedule.h"
+#include "session/standing.h"
 #include "store/mailbox.h"
 
 #include <event2/event.h>
@@ -77,8 +78,7 @@ run_hooks(struct maildrop *m, const struct poll_result *result, bool was_blocked
 
 	hook_fetched(m->hook, m->account->on_fetch, result->fetched);
 	if (result->why.kind != FAIL_NONE && begins)
-		hook_failed(
-		    m->hook, m->account->on_failure, m->record.failures, result->why.text);
+		hook_failed(m->hook, m->account->on_failure, m->record.failures, result->why.text);
 }
 
 static void
@@ -110,11 +110,11 @@ refuse_adopt(struct maildrop *m, const char *reason)
 	answer_adopt(m, &why, 0);
 }
 
+/* What the poll came to is noted and told, and the next one scheduled. */
 static void
-on_polled(const struct poll_result *result, void *arg)
+conclude(struct maildrop *m, const struct poll_result *result)
 {
-	struct maildrop *m = arg;
-	bool failed = result->why.kind != FAIL_NONE, was_blocked = m->blocked;
+	bool was_blocked = m->blocked;
 
 	maildrop_note_result(m, result);
 	if (result->stopped) {
@@ -128,6 +128,26 @@ on_polled(const struct poll_result *result, void *arg)
 		refuse_adopt(m, "was stopped before its messages were marked");
 	else if (m->marking)
 		answer_adopt(m, &result->why, result->marked);
+}
+
+/* What is being adopted is wanted still, and begins anew. */
+static void
+begin_again(struct maildrop *m)
+{
+	log_info("account=%s the token has ended: another one is fetched", m->name);
+	m->again = m->again || !m->marking;
+}
+
+static void
+on_polled(const struct poll_result *result, void *arg)
+{
+	struct maildrop *m = arg;
+	bool failed = result->why.kind != FAIL_NONE;
+
+	if (standing_renews_token(&m->renewed, result->stopped ? 0 : result->stale_token))
+		begin_again(m);
+	else
+		conclude(m, result);
 	m->marking = false;
 	poll_free(&m->poll);
 	m->phase = MAILDROP_IDLE;

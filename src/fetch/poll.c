@@ -223,6 +223,16 @@ on_expunged(const struct verdict *why, void *arg)
 	poll_end_when_done(p);
 }
 
+static void
+note_refused_secret(struct poll *p)
+{
+	const struct secret_source *source = &p->pop3->endpoint.secret;
+
+	vault_refused(p->settings.vault, source, p->secret);
+	if (source->kind == SECRET_TOKEN_COMMAND)
+		p->result.stale_token = p->held;
+}
+
 /* A close in place of the answer to QUIT does harm only when there was something to delete. */
 static void
 judge_session(struct poll *p, const struct verdict *why)
@@ -231,7 +241,7 @@ judge_session(struct poll *p, const struct verdict *why)
 	    !(p->expunging && p->row_count == 0 && why->kind == FAIL_NETWORK))
 		poll_blame(p, why);
 	if (why->kind == FAIL_AUTH && p->secret != NULL)
-		vault_refused(p->settings.vault, &p->pop3->endpoint.secret, p->secret);
+		note_refused_secret(p);
 	if (p->result.why.kind == FAIL_NONE && p->retr_refused > 0)
 		verdict_fail(&p->result.why, FAIL_SERVER, "retr",
 		    "%s refused %" PRIu64 " of the messages, which stay there: %s", p->server,
@@ -287,7 +297,8 @@ write_last_lines(struct poll *p)
 	    "closed: %s, %" PRIu64 " fetched, %" PRIu64 " deleted, %" PRIu64 " octets in, %.3f s",
 	    kind, r->fetched, r->deleted, octets, seconds);
 	if (r->why.kind != FAIL_NONE)
-		log_at(record_level_of(p->settings.record, &r->why),
+		log_at(r->stale_token != 0 ? LOG_LEVEL_INFO
+					   : record_level_of(p->settings.record, &r->why),
 		    "account=%s session=%s protocol=pop3 result=%s stage=%s fetched=%" PRIu64
 		    " failures=%u reason=\"%s\"",
 		    poll_account(p), p->id, kind, r->why.stage, r->fetched,
@@ -391,6 +402,7 @@ on_prepared(const struct verdict *why, void *arg)
 			poll_blame(p, why);
 		poll_end_when_done(p);
 	} else if (endpoint->user != NULL && endpoint->secret.kind != SECRET_NONE) {
+		p->held = vault_generation(p->settings.vault, &endpoint->secret);
 		p->secret_request = vault_get(p->settings.vault, &endpoint->secret, on_secret, p);
 	} else {
 		poll_connect(p);

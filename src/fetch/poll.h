@@ -37,15 +37,16 @@ struct poll_settings {
 	struct config *config;                /* a reference is taken */
 	const struct account_config *account; /* of that configuration, with pop3 */
 	enum poll_purpose purpose;
-	const struct record *record;          /* what earlier polls came to; borrowed for its life */
-	const char *id;                       /* "000123" */
+	const struct record *record; /* what earlier polls came to; borrowed for its life */
+	const char *id;              /* "000123" */
 };
 
 struct poll_result {
 	struct verdict why;
-	bool stopped;     /* ended by poll_stop(): neither success nor failure */
-	bool more;        /* the listing may have been a window on more */
-	uint64_t fetched; /* stored now */
+	bool stopped;              /* ended by poll_stop(): neither success nor failure */
+	unsigned long stale_token; /* of a token held from before, which is refused now; 0: none */
+	bool more;                 /* the listing may have been a window on more */
+	uint64_t fetched;          /* stored now */
 	uint64_t fetched_octets;
 	uint64_t known;   /* retrieved, found to be stored already */
 	uint64_t deleted; /* on the server, confirmed by +OK to QUIT */

@@ -39,6 +39,7 @@ struct poll {
 	int64_t since_mono;
 	struct vault_request *secret_request;
 	struct secret *secret;
+	unsigned long held; /* generation of the secret, when it was there before; 0: fetched now */
 	struct transcript *transcript;
 	struct pop3_session *session;
 	bool session_closed;

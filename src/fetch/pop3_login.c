@@ -9,6 +9,7 @@
 #include "proto/sasl.h"
 #include "proto/sasl_client.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +18,9 @@
  * allows, CRLF included, goes on a line of its own.
  */
 static const struct sasl_dialect dialect = {.service = "pop", .challenge = "+ ", .line_max = 253};
+
+/* Room for what was refused, for people. */
+enum { REFUSED_MAX = 200 };
 
 enum login_awaits { AWAITS_USER, AWAITS_PASS, AWAITS_APOP, AWAITS_SASL };
 
@@ -64,7 +68,7 @@ says_maildrop_locked(const char *text)
 }
 
 static const char *
-next_step(const struct verdict *why)
+next_step(const struct verdict *why, const char *advice)
 {
 	switch (why->hint) {
 	case HINT_IN_USE:
@@ -79,7 +83,7 @@ next_step(const struct verdict *why)
 	case HINT_NONE:
 		break;
 	}
-	return why->kind == FAIL_AUTH ? "check user and password" : "it is tried again";
+	return why->kind == FAIL_AUTH ? advice : "it is tried again";
 }
 
 static enum fail_hint
@@ -106,7 +110,8 @@ hint_of(enum pop3_code code)
 
 void
 pop3_refusal(struct verdict *why, const struct transcript *transcript, enum fail plain,
-    const char *stage, const char *server, const char *what, const struct pop3_reply *reply)
+    const char *stage, const char *server, const char *what, const struct pop3_reply *reply,
+    const char *advice)
 {
 	enum fail_hint hint = hint_of(reply->code);
 	char shown[256];
@@ -117,7 +122,7 @@ pop3_refusal(struct verdict *why, const struct transcript *transcript, enum fail
 	why->hint = hint;
 	transcript_escape(transcript, shown, sizeof shown, reply->text, strlen(reply->text));
 	verdict_fail(why, why->kind, stage, "%s refused %s: \"%s\"; %s", server, what, shown,
-	    next_step(why));
+	    next_step(why, advice));
 	why->hint = hint;
 }
 
@@ -250,9 +255,17 @@ on_accepted(struct pop3_login *l, struct verdict *why)
 static enum pop3_login_step
 on_refused(struct pop3_login *l, const struct pop3_reply *reply, struct verdict *why)
 {
-	if (!sasl_exchange_was_cancelled(l->exchange, why))
-		pop3_refusal(why, l->settings.exchange.transcript, FAIL_AUTH, "login",
-		    l->settings.server, awaited_name(l), reply);
+	const struct sasl_exchange_settings *settings = &l->settings.exchange;
+	char what[REFUSED_MAX];
+
+	if (sasl_exchange_was_cancelled(l->exchange, why))
+		return POP3_LOGIN_FAILED;
+	if (l->awaits == AWAITS_SASL)
+		sasl_exchange_refused_name(l->exchange, what, sizeof what);
+	else
+		snprintf(what, sizeof what, "%s", awaited_name(l));
+	pop3_refusal(why, settings->transcript, FAIL_AUTH, "login", l->settings.server, what, reply,
+	    sasl_exchange_advice(settings->endpoint));
 	return POP3_LOGIN_FAILED;
 }
 

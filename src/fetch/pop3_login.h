@@ -40,9 +40,10 @@ enum pop3_login_step pop3_login_reply(
 /*
  * Fills a verdict from -ERR: the response code (RFC 2449 section 8, RFC 3206) decides the kind and
  * the hint, otherwise the kind is `plain`.  `what` is the command for people ("PASS"); what the
- * transcript hides is hidden in the text, too.
+ * transcript hides is hidden in the text, too.  `advice` is the next step where the secret is it.
  */
 void pop3_refusal(struct verdict *why, const struct transcript *transcript, enum fail plain,
-    const char *stage, const char *server, const char *what, const struct pop3_reply *reply);
+    const char *stage, const char *server, const char *what, const struct pop3_reply *reply,
+    const char *advice);
 
 #endif

@@ -62,7 +62,8 @@ enum pop3_state
 pop3_refused(struct pop3_session *s, enum fail plain, const char *stage, const char *what,
     const struct pop3_reply *reply)
 {
-	pop3_refusal(&s->why, s->transcript, plain, stage, s->server, what, reply);
+	pop3_refusal(&s->why, s->transcript, plain, stage, s->server, what, reply,
+	    sasl_exchange_advice(&s->config->endpoint));
 	return POP3_CLOSED;
 }
 

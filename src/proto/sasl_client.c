@@ -3,6 +3,7 @@
 #include "base/secret.h"
 #include "base/xalloc.h"
 #include "proto/sasl.h"
+#include "proto/sasl_bearer.h"
 #include "proto/sasl_scram.h"
 
 #include <gsasl.h>
@@ -31,6 +32,7 @@ struct sasl_client {
 
 	int steps;
 	bool finished; /* SASL_DONE was returned */
+	bool refused;  /* the server said so inside the exchange */
 	char *remark;
 
 	struct sasl_derivation derivation;
@@ -142,32 +144,37 @@ respond_bearer(const struct sasl_client *c, struct str *response)
 static void
 take_remark(struct sasl_client *c, const char *text)
 {
-	char shown[256];
+	struct str remark = STR_INIT;
 
-	if (memmem(text, strlen(text), secret_text(c->secret), secret_len(c->secret)) != NULL)
+	if (*text == '\0' ||
+	    memmem(text, strlen(text), secret_text(c->secret), secret_len(c->secret)) != NULL)
 		return;
+	sasl_bearer_remark(text, &remark);
 	free(c->remark);
-	c->remark = xstrdup(str_escape(shown, sizeof shown, text, strlen(text)));
+	c->remark = xstrdup(str_text(&remark));
+	str_clear(&remark);
 }
 
 /*
  * A challenge behind the token is the reason of a refusal, which the client answers with a dummy
- * (RFC 7628 section 3.2.3: one 0x01; XOAUTH2: nothing).
+ * (RFC 7628 section 3.2.3: one 0x01; XOAUTH2: nothing).  One without octets is no reason: the
+ * server has not looked at what came with AUTH, and asks for it.
  */
 static enum sasl_result
 step_bearer(struct sasl_client *c, const char *challenge, struct str *response, struct verdict *why)
 {
 	char *text;
 
-	if (c->steps == 1) {
+	if (c->steps == 1 || (c->steps == 2 && *challenge == '\0')) {
 		respond_bearer(c, response);
 		c->finished = true;
 		return SASL_DONE;
 	}
-	if (c->steps > 2)
+	if (c->steps > 3 || c->refused)
 		return fail(why, FAIL_PROTOCOL, "the server's exchange does not end", name_of(c));
 	if ((text = decode_challenge(c, challenge, why)) == NULL)
 		return SASL_FAIL;
+	c->refused = true;
 	take_remark(c, text);
 	free(text);
 	if (c->mechanism == AUTH_OAUTHBEARER)

@@ -155,6 +155,25 @@ sasl_exchange_was_cancelled(const struct sasl_exchange *x, struct verdict *why)
 	return x->cancelled;
 }
 
+void
+sasl_exchange_refused_name(const struct sasl_exchange *x, char *name, size_t size)
+{
+	const char *remark = x->client != NULL ? sasl_client_remark(x->client) : NULL;
+
+	if (remark != NULL)
+		snprintf(name, size, "the token (%s)", remark);
+	else
+		snprintf(name, size, "AUTH");
+}
+
+const char *
+sasl_exchange_advice(const struct endpoint_config *endpoint)
+{
+	return endpoint->secret.kind == SECRET_TOKEN_COMMAND
+		   ? "check user and what token_command prints"
+		   : "check user and password";
+}
+
 bool
 sasl_exchange_accepted(const struct sasl_exchange *x, struct verdict *why)
 {

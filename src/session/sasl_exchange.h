@@ -70,6 +70,15 @@ bool sasl_exchange_is_deriving(const struct sasl_exchange *exchange);
  */
 bool sasl_exchange_was_cancelled(const struct sasl_exchange *exchange, struct verdict *why);
 
+/*
+ * What the server has refused, for people: "AUTH", or "the token (...)" with what it said of that
+ * inside the exchange.
+ */
+void sasl_exchange_refused_name(const struct sasl_exchange *exchange, char *name, size_t size);
+
+/* What a person is to look at when a secret from this source was refused; static. */
+const char *sasl_exchange_advice(const struct endpoint_config *endpoint);
+
 /* The server says yes; false with why when it was not its turn to, or its own proof is missing. */
 bool sasl_exchange_accepted(const struct sasl_exchange *exchange, struct verdict *why);
 

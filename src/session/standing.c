@@ -31,6 +31,15 @@ standing_note_success(struct record *r)
 	r->error_text[0] = '\0';
 }
 
+bool
+standing_renews_token(unsigned long *renewed, unsigned long refused)
+{
+	bool is_first = *renewed == 0 || *renewed == refused;
+
+	*renewed = refused != 0 && is_first ? refused : 0;
+	return *renewed != 0;
+}
+
 void
 standing_forgive(struct record *r)
 {

@@ -20,6 +20,14 @@ void standing_note_failure(struct record *record, const struct verdict *why);
 /* Nothing is held against it any more. */
 void standing_note_success(struct record *record);
 
+/*
+ * True when a refused token is nobody's trouble: one that was held from before has ended, and the
+ * next session, at once, fetches another.  refused is its generation (auth/vault.h), 0 when the
+ * session ended otherwise; *renewed is kept for the next call, and sees to it that the next token
+ * is not excused as well.
+ */
+bool standing_renews_token(unsigned long *renewed, unsigned long refused);
+
 /* Refused passwords count no more, for something was changed, or one was accepted. */
 void standing_forgive(struct record *record);
 

@@ -16,6 +16,7 @@ import os
 import sys
 import threading
 
+import bearer
 from peer import Hangup, Peer, Session, tls_context
 
 
@@ -164,9 +165,23 @@ class Pop3Session(Session):
 
     def do_auth(self, argument):
         mechanism, _, initial = argument.partition(" ")
-        if mechanism.upper() != "PLAIN":
+        mechanism = mechanism.upper()
+        if mechanism not in self.peer.mechanisms:
             self.say("-ERR unknown mechanism")
-            return
+        elif mechanism in bearer.MECHANISMS:
+            self.let_in(self.peer.tokens.judge(mechanism, initial, self.ask))
+        elif mechanism == "EXTERNAL":
+            self.log_in_external(initial)
+        else:
+            self.log_in_plain(initial)
+
+    def log_in_external(self, initial):
+        """RFC 4422 appendix A: TLS has said who it is, the response says whom to act as."""
+        response = self.read_sasl(initial)
+        user = base64.b64decode(response or "").decode()
+        self.let_in(user if self.client_certificate else None)
+
+    def log_in_plain(self, initial):
         response = self.read_sasl(initial)
         if response is None:
             self.say("-ERR cancelled")
@@ -183,14 +198,25 @@ class Pop3Session(Session):
         """RFC 5034 section 4: an initial response, "=" for an empty one, else a challenge."""
         if initial:
             return "" if initial == "=" else initial
-        self.say("+ ")
+        line = self.ask("")
+        return None if line == "*" else line
+
+    def ask(self, challenge):
+        """The client's answer to a challenge, both as they are on the wire."""
+        self.say("+ " + challenge)
         line = self.read_line()
         self.peer.note_command(self, line)
-        return None if line == "*" else line
+        return line
 
     def log_in(self, user, password):
         mailbox = self.peer.mailboxes.get(user)
-        if mailbox is None or mailbox.password != password:
+        right = mailbox is not None and mailbox.password == password
+        self.let_in(user if right else None)
+
+    def let_in(self, user):
+        """Opens the user's maildrop; None is a refusal."""
+        mailbox = self.peer.mailboxes.get(user)
+        if mailbox is None:
             self.say("-ERR [AUTH] user or password is wrong")
             return
         messages = mailbox.enter()
@@ -295,6 +321,8 @@ class Pop3Peer(Peer):
         self.greeting = "ready <1896.697170952@peer.example>"
         self.mailboxes = {}
         self.without = set()
+        self.mechanisms = ["PLAIN"]
+        self.tokens = bearer.Tokens()
 
     def add_mailbox(self, user, password="pass word", **settings):
         mailbox = Mailbox(user, password, **settings)
@@ -303,7 +331,8 @@ class Pop3Peer(Peer):
 
     def capabilities(self, session):
         offered = ["TOP", "USER", "UIDL", "RESP-CODES", "AUTH-RESP-CODE", "PIPELINING"]
-        offered += ["SASL PLAIN"]
+        if self.mechanisms:
+            offered.append("SASL " + " ".join(self.mechanisms))
         if self.tls_mode == "starttls" and not session.secured:
             offered.append("STLS")
         offered.append("IMPLEMENTATION postrider-peer")

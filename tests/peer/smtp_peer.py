@@ -17,6 +17,7 @@ import re
 import sys
 import time
 
+import bearer
 import faults
 from peer import Hangup, Peer, Session, tls_context
 
@@ -150,12 +151,17 @@ class SmtpSession(Session):
         mechanism, _, initial = argument.partition(" ")
         if not self.greeted or self.user is not None or self.transaction is not None:
             self.reply(503, "5.5.1", "not now")
-        elif mechanism.upper() == "PLAIN":
-            self.log_in_plain(initial)
-        elif mechanism.upper() == "LOGIN":
-            self.log_in_login(initial)
-        else:
+        elif mechanism.upper() not in self.peer.mechanisms:
             self.reply(504, "5.5.4", "unknown mechanism")
+        elif mechanism.upper() in bearer.MECHANISMS:
+            self.let_in(self.peer.tokens.judge(mechanism.upper(), initial, self.ask))
+        else:
+            getattr(self, "log_in_" + mechanism.lower())(initial)
+
+    def log_in_external(self, initial):
+        """RFC 4422 appendix A: TLS has said who it is, the response says whom to act as."""
+        user = decode(initial) if initial else self.challenge("")
+        self.let_in(user if self.client_certificate else None)
 
     def log_in_plain(self, initial):
         response = decode(initial) if initial else self.challenge("")
@@ -171,13 +177,23 @@ class SmtpSession(Session):
 
     def challenge(self, text):
         """The answer to a challenge; None when it cannot be read or the client cancels."""
-        self.say("334 " + base64.b64encode(text.encode()).decode())
-        line = self.read_line()
-        self.peer.note_command(self, line)
+        line = self.ask(base64.b64encode(text.encode()).decode())
         return None if line == "*" else decode(line)
 
+    def ask(self, challenge):
+        """The client's answer to a challenge, both as they are on the wire."""
+        self.say("334 " + challenge)
+        line = self.read_line()
+        self.peer.note_command(self, line)
+        return line
+
     def log_in(self, user, password):
-        if user is None or password is None or self.peer.users.get(user) != password:
+        right = user is not None and password is not None and self.peer.users.get(user) == password
+        self.let_in(user if right else None)
+
+    def let_in(self, user):
+        """The session is this user's from now on; None is a refusal."""
+        if user is None:
             self.reply(535, "5.7.8", "user or password is wrong")
             return
         self.user = user
@@ -190,7 +206,7 @@ class SmtpSession(Session):
         size = parameters.get("SIZE", "0")
         if not self.greeted or self.transaction is not None:
             self.reply(503, "5.5.1", "not now")
-        elif self.peer.users and self.user is None:
+        elif self.peer.wants_login() and self.user is None:
             self.reply(530, "5.7.0", "authentication required")
         elif not argument.upper().startswith("FROM:<") or not size.isdigit():
             self.reply(501, "5.5.4", "FROM:<path>, please")
@@ -280,18 +296,23 @@ class SmtpPeer(Peer):
         super().__init__(**settings)
         self.greeting = "peer.example ESMTP ready"
         self.users = {}
+        self.tokens = bearer.Tokens()
+        self.mechanisms = ["PLAIN", "LOGIN"]
         self.without = set()
         self.size_limit = 50_000_000
         self.transactions = []  # those whose final dot came, in order
         self.store = None  # called with each accepted Transaction
+
+    def wants_login(self):
+        return bool(self.users or self.tokens.valid or "EXTERNAL" in self.mechanisms)
 
     def capabilities(self, session):
         offered = ["PIPELINING", f"SIZE {self.size_limit}", "8BITMIME", "SMTPUTF8", "DSN"]
         offered.append("ENHANCEDSTATUSCODES")
         if self.tls_mode == "starttls" and not session.secured:
             offered.append("STARTTLS")
-        elif self.users:
-            offered.append("AUTH PLAIN LOGIN")
+        elif self.wants_login():
+            offered.append("AUTH " + " ".join(self.mechanisms))
         return [c for c in offered if c.split()[0] not in self.without]
 
     # Records

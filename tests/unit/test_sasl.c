@@ -2,6 +2,7 @@
 
 #include "base/secret.h"
 #include "proto/sasl.h"
+#include "proto/sasl_bearer.h"
 #include "proto/sasl_client.h"
 
 #include <gsasl.h>
@@ -368,10 +369,52 @@ speaks_oauthbearer(void **state)
 	assert_null(sasl_client_remark(c));
 	encoded = base64("{\"status\":\"expired\"}", 20);
 	EXPECT(c, encoded, SASL_DONE, "\001");
-	assert_string_equal(sasl_client_remark(c), "{\"status\":\"expired\"}");
+	assert_string_equal(sasl_client_remark(c), "expired");
 	expect_fail(c, encoded, FAIL_PROTOCOL, "does not end");
 	gsasl_free(encoded);
 	sasl_client_free(&c);
+}
+
+static void
+says_the_token_again(void **state)
+{
+	struct sasl_client *c = make_client(AUTH_XOAUTH2, "me@example.org", "ya29.token");
+	const char said[] = "user=me@example.org\001auth=Bearer ya29.token\001\001";
+	char *encoded = base64("no", 2);
+
+	(void)state;
+	EXPECT(c, NULL, SASL_DONE, said);
+	EXPECT(c, "", SASL_DONE, said); /* a server that did not look at what came with AUTH */
+	EXPECT(c, encoded, SASL_DONE, "");
+	expect_fail(c, "", FAIL_PROTOCOL, "does not end");
+	gsasl_free(encoded);
+	sasl_client_free(&c);
+}
+
+static void
+tells_the_reason_of_a_refusal(void **state)
+{
+	static const struct {
+		const char *said, *remark;
+	} cases[] = {
+	    {"{\"status\":\"invalid_token\",\"scope\":\"a b\",\"schemes\":\"bearer\"}",
+		"invalid_token, it wants the scope a b"},
+	    {"{\"status\":400,\"error_description\":\"ended\"}", "400: ended"},
+	    {"{\"status\":\"a\\u001b\"}", "a\\x1b"},
+	    {"{\"status\":[]}", "{\"status\":[]}"},
+	    {"{\"status\":", "{\"status\":"},
+	    {"[1]", "[1]"},
+	    {"no\r\n", "no\\x0d\\x0a"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct str remark = STR_INIT;
+
+		sasl_bearer_remark(cases[i].said, &remark);
+		assert_string_equal(str_text(&remark), cases[i].remark);
+		str_clear(&remark);
+	}
 }
 
 static void
@@ -710,6 +753,8 @@ main(void)
 	    cmocka_unit_test(speaks_external),
 	    cmocka_unit_test(speaks_oauthbearer),
 	    cmocka_unit_test(speaks_xoauth2_in_two_steps),
+	    cmocka_unit_test(says_the_token_again),
+	    cmocka_unit_test(tells_the_reason_of_a_refusal),
 	    cmocka_unit_test(speaks_scram),
 	    cmocka_unit_test(binds_scram_to_the_channel),
 	    cmocka_unit_test(needs_a_binding_for_plus),

@@ -48,6 +48,21 @@ failures_are_counted(void **state)
 }
 
 static void
+a_token_is_renewed_once(void **state)
+{
+	unsigned long renewed = 0;
+
+	(void)state;
+	assert_false(standing_renews_token(&renewed, 0));
+	assert_true(standing_renews_token(&renewed, 3));
+	assert_true(standing_renews_token(&renewed, 3)); /* another session that had it too */
+	assert_false(standing_renews_token(&renewed, 4));
+	assert_true(standing_renews_token(&renewed, 5));
+	assert_false(standing_renews_token(&renewed, 0)); /* that did */
+	assert_true(standing_renews_token(&renewed, 6));
+}
+
+static void
 a_success_makes_up_for_all(void **state)
 {
 	struct record r = {.messages = 3, .octets = 4};
@@ -114,6 +129,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(failures_are_counted),
+	    cmocka_unit_test(a_token_is_renewed_once),
 	    cmocka_unit_test(a_success_makes_up_for_all),
 	    cmocka_unit_test(a_block_lasts_a_day_at_most),
 	    cmocka_unit_test(other_settings_are_forgiven),
