@@ -16,7 +16,7 @@ enum fail {
 	FAIL_LOCAL,    /* this machine: disk, permission, secret command */
 };
 
-/* What a server's response code adds to a refusal (RFC 2449 section 8, RFC 3206). */
+/* What a server's response code adds to a refusal (RFC 2449 section 8, RFC 3206), or we do. */
 enum fail_hint {
 	HINT_NONE,
 	HINT_IN_USE,      /* [IN-USE]: another session holds the maildrop */
@@ -24,6 +24,7 @@ enum fail_hint {
 	HINT_SYS_TEMP,    /* [SYS/TEMP]: likely to pass */
 	HINT_SYS_PERM,    /* [SYS/PERM]: needs a person at the server */
 	HINT_AUTH,        /* [AUTH]: the credentials themselves are wrong */
+	HINT_WEAKER,      /* of our own: only weaker mechanisms than before are offered */
 };
 
 /*

@@ -268,6 +268,7 @@ outbox_wake(struct outbox *o)
 void
 outbox_flush(struct outbox *o)
 {
+	outbox_accept_weaker(o);
 	o->wait_until = 0;
 	o->forced = true;
 	outbox_go(o);

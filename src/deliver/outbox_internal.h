@@ -73,6 +73,7 @@ struct outbox {
 	struct record record;
 	uint64_t sessions, sessions_failed; /* ended since the start */
 	unsigned long refused_generation;   /* of the secret */
+	bool weaker;                        /* refused to log in: HINT_WEAKER */
 	unsigned long renewed;              /* standing_renews_token() */
 	struct hook *hook;                  /* on_failure */
 	struct vault_request *probe;        /* has a blocked account's secret changed? */
@@ -128,6 +129,9 @@ void outbox_load(struct outbox *o);
 
 /* The configuration was changed: what was refused under another one says nothing about now. */
 void outbox_check_settings(struct outbox *o);
+
+/* A person was told that the server offers less than it did, and wants it all the same. */
+void outbox_accept_weaker(struct outbox *o);
 
 void outbox_note_result(struct outbox *o, const struct sending_result *result, int64_t since);
 

@@ -279,6 +279,7 @@ outbox_flush_message(struct outbox *o, const char *id)
 {
 	if (o->stopped || o->account->smtp == NULL)
 		return;
+	outbox_accept_weaker(o);
 	o->lending++;
 	outqueue_lend(queue_of(o), id, on_lent, o);
 }

@@ -93,6 +93,13 @@ outbox_load(struct outbox *o)
 	outqueue_load_record(o->settings.deliverer->queue, o->name, on_loaded, o);
 }
 
+void
+outbox_accept_weaker(struct outbox *o)
+{
+	if (o->weaker)
+		standing_forget_login(&o->record);
+}
+
 /* A secret read by a command, a file or a token helper may have changed without a reload. */
 static void
 on_probe(struct secret *secret, const struct verdict *why, void *arg)
@@ -215,6 +222,8 @@ outbox_note_result(struct outbox *o, const struct sending_result *result, int64_
 	}
 	o->sessions_failed += !result->stopped && result->why.kind != FAIL_NONE;
 	o->record.last_attempt = since;
+	standing_note_login(&o->record, result->mechanism);
+	o->weaker = result->why.hint == HINT_WEAKER;
 	o->record.octets += result->octets;
 	if (!result->stopped && result->why.kind == FAIL_NONE)
 		note_success(o, result);

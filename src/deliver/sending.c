@@ -431,7 +431,8 @@ on_closed(const struct verdict *why, bool slow, void *arg)
 
 	s->session_closed = true;
 	s->result.slow = slow;
-	if (why->kind == FAIL_AUTH && s->secret != NULL)
+	s->result.mechanism = smtp_session_mechanism(s->session);
+	if (why->kind == FAIL_AUTH && why->hint != HINT_WEAKER && s->secret != NULL)
 		note_refused_secret(s);
 	if (s->stopping)
 		s->result.stopped = true;
@@ -472,6 +473,7 @@ sending_connect(struct sending *s)
 	    .secret = s->secret,
 	    .deriver = vault_deriver(s->settings.vault),
 	    .helo = s->settings.helo,
+	    .served = s->settings.record->mechanism,
 	};
 	s->session = smtp_session_new(&session, &smtp_handler, s);
 }

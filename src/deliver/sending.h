@@ -53,6 +53,7 @@ struct sending_settings {
 
 struct sending_result {
 	struct verdict why;
+	const char *mechanism;     /* that logged in, static; NULL: none */
 	bool stopped;              /* ended by sending_stop() */
 	unsigned long stale_token; /* of a token held from before, which is refused now; 0: none */
 	bool slow;                 /* the server asked for restraint */

@@ -22,6 +22,7 @@ smtp_enter_login(struct smtp_session *s)
 	    .endpoint = &s->config->endpoint,
 	    .secret = s->secret,
 	    .deriver = s->deriver,
+	    .served = s->served,
 	};
 	enum auth_mechanism mechanism;
 
@@ -48,7 +49,10 @@ refused(struct smtp_session *s, enum fail kind, int code)
 static enum smtp_state
 on_accepted(struct smtp_session *s)
 {
-	return sasl_exchange_accepted(s->login, &s->why) ? SMTP_STATE_READY : SMTP_STATE_CLOSED;
+	if (!sasl_exchange_accepted(s->login, &s->why))
+		return SMTP_STATE_CLOSED;
+	s->mechanism = auth_mechanism_name(sasl_exchange_mechanism(s->login));
+	return SMTP_STATE_READY;
 }
 
 enum smtp_state

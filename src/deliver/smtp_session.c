@@ -405,6 +405,7 @@ smtp_session_new(
 	s->transcript = settings->transcript;
 	s->secret = settings->secret != NULL ? secret_ref(settings->secret) : NULL;
 	s->deriver = settings->deriver;
+	s->served = settings->served;
 	s->handler = handler;
 	s->arg = arg;
 	s->helo = ascii_name(settings->helo);
@@ -476,6 +477,12 @@ bool
 smtp_session_awaits_fate(const struct smtp_session *s)
 {
 	return s->state == SMTP_STATE_DOT;
+}
+
+const char *
+smtp_session_mechanism(const struct smtp_session *s)
+{
+	return s->mechanism;
 }
 
 const char *

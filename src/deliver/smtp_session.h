@@ -98,6 +98,7 @@ struct smtp_session_settings {
 	struct deriver *deriver;        /* for SCRAM */
 	const char *helo;               /* what to say in EHLO */
 	const struct conn_watch *watch; /* NULL: nobody looks */
+	const char *served;             /* the mechanism of the last login, by name; NULL, "": none */
 };
 
 /* Starts connecting; no handler runs inside this or any other call: all come from the loop. */
@@ -140,6 +141,9 @@ void smtp_session_stop(struct smtp_session *session);
 
 /* True while a final dot waits for its reply. */
 bool smtp_session_awaits_fate(const struct smtp_session *session);
+
+/* The name of the mechanism that logged in, static; NULL: there was none, or it has not yet. */
+const char *smtp_session_mechanism(const struct smtp_session *session);
 
 /* "resolving", "connecting", "handshake", "authenticating", "sending"; static. */
 const char *smtp_session_state(const struct smtp_session *session);

@@ -67,6 +67,7 @@ struct maildrop {
 	uint64_t skipped_large;
 	uint64_t polls, polls_failed; /* ended since the start */
 	unsigned long refused_generation;
+	bool weaker;                 /* refused to log in: HINT_WEAKER */
 	unsigned long renewed;       /* standing_renews_token() */
 	struct vault_request *probe; /* has a blocked account's secret changed? */
 	struct maildrop_adopt adopt;

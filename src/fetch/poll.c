@@ -240,7 +240,7 @@ judge_session(struct poll *p, const struct verdict *why)
 	if (why->kind != FAIL_NONE && !p->stopping &&
 	    !(p->expunging && p->row_count == 0 && why->kind == FAIL_NETWORK))
 		poll_blame(p, why);
-	if (why->kind == FAIL_AUTH && p->secret != NULL)
+	if (why->kind == FAIL_AUTH && why->hint != HINT_WEAKER && p->secret != NULL)
 		note_refused_secret(p);
 	if (p->result.why.kind == FAIL_NONE && p->retr_refused > 0)
 		verdict_fail(&p->result.why, FAIL_SERVER, "retr",
@@ -264,6 +264,7 @@ on_closed(const struct verdict *why, bool quit_ok, void *arg)
 
 	p->session_closed = true;
 	p->quit_ok = quit_ok;
+	p->result.mechanism = pop3_session_mechanism(p->session);
 	p->result.login_delay = pop3_session_login_delay(p->session);
 	judge_session(p, why);
 	if (p->message_open) {
@@ -371,6 +372,7 @@ poll_connect(struct poll *p)
 	    .transcript = p->transcript,
 	    .secret = p->secret,
 	    .deriver = vault_deriver(p->settings.vault),
+	    .served = p->settings.record->mechanism,
 	};
 	p->session = pop3_session_new(&session, &handler, p);
 }

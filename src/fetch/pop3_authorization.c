@@ -93,12 +93,13 @@ pop3_on_stls(struct pop3_session *s, const char *line)
 /* -- login ----------------------------------------------------------------------------------- */
 
 static enum pop3_state
-after_login_step(enum pop3_login_step step)
+after_login_step(struct pop3_session *s, enum pop3_login_step step)
 {
 	switch (step) {
 	case POP3_LOGIN_MORE:
 		return POP3_LOGIN;
 	case POP3_LOGIN_DONE:
+		s->mechanism = pop3_login_mechanism(s->login);
 		return POP3_STAT;
 	case POP3_LOGIN_FAILED:
 		break;
@@ -114,6 +115,7 @@ pop3_enter_login(struct pop3_session *s)
 		.transcript = s->transcript,
 		.endpoint = &s->config->endpoint,
 		.secret = s->secret,
+		.served = s->served,
 		.deriver = s->deriver},
 	    .capabilities = &s->capabilities,
 	    .greeting = s->greeting,
@@ -121,11 +123,11 @@ pop3_enter_login(struct pop3_session *s)
 	};
 
 	s->login = pop3_login_new(&settings);
-	pop3_set_state(s, after_login_step(pop3_login_start(s->login, &s->why)));
+	pop3_set_state(s, after_login_step(s, pop3_login_start(s->login, &s->why)));
 }
 
 enum pop3_state
 pop3_on_login(struct pop3_session *s, const char *line)
 {
-	return after_login_step(pop3_login_reply(s->login, line, &s->why));
+	return after_login_step(s, pop3_login_reply(s->login, line, &s->why));
 }

@@ -29,6 +29,7 @@ struct pop3_login {
 	struct pop3_login_settings settings;
 	struct sasl_exchange *exchange;
 	enum login_awaits awaits;
+	bool done;
 };
 
 struct pop3_login *
@@ -80,6 +81,7 @@ next_step(const struct verdict *why, const char *advice)
 	case HINT_SYS_PERM:
 		return "this needs the server's administrator";
 	case HINT_AUTH:
+	case HINT_WEAKER:
 	case HINT_NONE:
 		break;
 	}
@@ -249,7 +251,14 @@ on_accepted(struct pop3_login *l, struct verdict *why)
 	if (sasl_exchange_was_cancelled(l->exchange, why) ||
 	    (l->awaits == AWAITS_SASL && !sasl_exchange_accepted(l->exchange, why)))
 		return POP3_LOGIN_FAILED;
+	l->done = true;
 	return POP3_LOGIN_DONE;
+}
+
+const char *
+pop3_login_mechanism(const struct pop3_login *l)
+{
+	return l->done ? auth_mechanism_name(sasl_exchange_mechanism(l->exchange)) : NULL;
 }
 
 static enum pop3_login_step

@@ -37,6 +37,9 @@ enum pop3_login_step pop3_login_start(struct pop3_login *login, struct verdict *
 enum pop3_login_step pop3_login_reply(
     struct pop3_login *login, const char *line, struct verdict *why);
 
+/* The name of the mechanism that logged in, static; NULL: there was none, or it has not yet. */
+const char *pop3_login_mechanism(const struct pop3_login *login);
+
 /*
  * Fills a verdict from -ERR: the response code (RFC 2449 section 8, RFC 3206) decides the kind and
  * the hint, otherwise the kind is `plain`.  `what` is the command for people ("PASS"); what the

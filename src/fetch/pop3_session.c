@@ -204,6 +204,7 @@ pop3_session_new(
 	s->transcript = settings->transcript;
 	s->secret = settings->secret != NULL ? secret_ref(settings->secret) : NULL;
 	s->deriver = settings->deriver;
+	s->served = settings->served;
 	s->handler = handler;
 	s->arg = arg;
 	s->by_uid = true;
@@ -330,6 +331,12 @@ uint64_t
 pop3_session_octets_out(const struct pop3_session *s)
 {
 	return session_octets(s->conn, &s->gone).out;
+}
+
+const char *
+pop3_session_mechanism(const struct pop3_session *s)
+{
+	return s->mechanism;
 }
 
 int64_t

@@ -60,6 +60,7 @@ struct pop3_session_settings {
 	struct transcript *transcript;
 	struct secret *secret;   /* a reference is taken; NULL when the account has no user */
 	struct deriver *deriver; /* for SCRAM; NULL leaves it out */
+	const char *served;      /* the mechanism of the last login, by name; NULL, "": none */
 
 	/* For a look at the server: STAT and then QUIT; listed() is never called. */
 	bool count_only;
@@ -100,6 +101,9 @@ const char *pop3_session_state(const struct pop3_session *session);
 
 uint64_t pop3_session_octets_in(const struct pop3_session *session);
 uint64_t pop3_session_octets_out(const struct pop3_session *session);
+
+/* The name of the mechanism that logged in, static; NULL: there was none, or it has not yet. */
+const char *pop3_session_mechanism(const struct pop3_session *session);
 
 /* What CAPA asks for between logins (RFC 2449 LOGIN-DELAY), ms; 0: nothing. */
 int64_t pop3_session_login_delay(const struct pop3_session *session);

@@ -59,6 +59,8 @@ struct pop3_session {
 	char greeting[256];
 	struct pop3_capabilities capabilities;
 	struct pop3_login *login;
+	const char *served;    /* borrowed */
+	const char *mechanism; /* that logged in, static; NULL: none */
 
 	struct listing *listing;
 	struct pop3_window *window;

@@ -191,6 +191,49 @@ fail_choice(const struct sasl_terms *terms, uint32_t fed, uint32_t usable, struc
 	return false;
 }
 
+/*
+ * What somebody in the middle of the channel, past TLS, would have: 1 the secret itself, 2 and 3 a
+ * digest to guess at, 4 nothing.
+ */
+static int
+strength(enum auth_mechanism mechanism)
+{
+	unsigned t = traits[mechanism];
+
+	if ((t & (SASL_TRAIT_BINDING | SASL_TRAIT_CERTIFICATE)) != 0)
+		return 4;
+	if ((t & SASL_TRAIT_DERIVES) != 0)
+		return mechanism == AUTH_SCRAM_SHA_1 ? 2 : 3;
+	return 1;
+}
+
+static bool
+is_weaker(const struct sasl_terms *terms, enum auth_mechanism mechanism)
+{
+	enum auth_mechanism served;
+
+	return terms->automatic && terms->served != NULL &&
+	       sasl_mechanism_from_name(terms->served, strlen(terms->served), &served) &&
+	       strength(mechanism) < strength(served);
+}
+
+static bool
+fail_weaker(const struct sasl_terms *terms, struct verdict *why)
+{
+	struct str s = STR_INIT;
+
+	append_set(&s, terms->offered);
+	verdict_fail(why, FAIL_AUTH, STAGE,
+	    "the last login was by %s, and now the server offers only %s: somebody between may "
+	    "want "
+	    "the password; if the server was changed indeed, postriderctl poll (flush, for "
+	    "sending) accepts it",
+	    terms->served, str_text(&s));
+	why->hint = HINT_WEAKER;
+	str_clear(&s);
+	return false;
+}
+
 /* The one mechanism that can do without a user: the certificate names it. */
 static bool
 is_external_named(const struct sasl_terms *terms)
@@ -217,6 +260,8 @@ sasl_choose(const struct sasl_terms *terms, enum auth_mechanism *mechanism, stru
 		usable |= 1u << i;
 		if ((terms->offered & 1u << i) == 0)
 			continue;
+		if (is_weaker(terms, m))
+			return fail_weaker(terms, why);
 		*mechanism = m;
 		return true;
 	}

@@ -48,9 +48,10 @@ struct sasl_terms {
 	bool has_password;
 	bool has_token;
 	bool has_certificate; /* a client certificate was configured and TLS is up */
-	bool is_private; /* TLS, or a loopback peer, or cleartext_auth: the secret may be sent */
-	bool can_bind;   /* the caller can give a channel binding */
-	bool can_derive; /* the caller handles SASL_DERIVE; else SCRAM is left out */
+	bool is_private;    /* TLS, or a loopback peer, or cleartext_auth: the secret may be sent */
+	bool can_bind;      /* the caller can give a channel binding */
+	const char *served; /* the mechanism of the last login, by name; NULL, "": none */
+	bool can_derive;    /* the caller handles SASL_DERIVE; else SCRAM is left out */
 };
 
 /*
@@ -65,7 +66,9 @@ void sasl_terms_init(struct sasl_terms *terms, const struct endpoint_config *end
  * The strongest mechanism that is offered, allowed, implemented and fed by the secret.  AUTH_NONE
  * without a user (unless EXTERNAL is named), or when "none" is named and nothing else fits.  False
  * with why, stage "mechanism": FAIL_CONFIG when no offer could help, FAIL_AUTH when it is the
- * server's offer that lacks; the text lists what was offered and allowed.
+ * server's offer that lacks; the text lists what was offered and allowed.  "auto" takes nothing
+ * weaker than what has served: FAIL_AUTH with HINT_WEAKER, for whoever sits between us and the
+ * server can take the stronger ones out of the offer, to read the password.
  */
 bool sasl_choose(
     const struct sasl_terms *terms, enum auth_mechanism *mechanism, struct verdict *why);

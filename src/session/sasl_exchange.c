@@ -192,12 +192,19 @@ sasl_exchange_choose(
 	sasl_terms_init(
 	    &terms, x->settings.endpoint, conn_is_secured(conn), conn_is_loopback(conn));
 	terms.offered = offered;
+	terms.served = x->settings.served;
 	terms.can_derive = x->settings.deriver != NULL;
 	terms.can_bind = x->binding.kind != TLS_BINDING_NONE;
 	if (!sasl_choose(&terms, &x->mechanism, why))
 		return false;
 	*mechanism = x->mechanism;
 	return true;
+}
+
+enum auth_mechanism
+sasl_exchange_mechanism(const struct sasl_exchange *x)
+{
+	return x->mechanism;
 }
 
 static void

@@ -37,6 +37,7 @@ struct sasl_exchange_settings {
 	struct transcript *transcript; /* may be NULL */
 	const struct endpoint_config *endpoint;
 	struct secret *secret;
+	const char *served;      /* the mechanism of the last login, by name; NULL, "": none */
 	struct deriver *deriver; /* for SCRAM; NULL leaves it out */
 };
 
@@ -56,6 +57,9 @@ void sasl_exchange_free(struct sasl_exchange **exchange);
  */
 bool sasl_exchange_choose(struct sasl_exchange *exchange, uint32_t offered,
     enum auth_mechanism *mechanism, struct verdict *why);
+
+/* The one that was chosen. */
+enum auth_mechanism sasl_exchange_mechanism(const struct sasl_exchange *exchange);
 
 /* Sends AUTH for the chosen mechanism; false with why, and nothing was sent. */
 bool sasl_exchange_start(struct sasl_exchange *exchange, struct verdict *why);

@@ -40,6 +40,21 @@ standing_renews_token(unsigned long *renewed, unsigned long refused)
 	return *renewed != 0;
 }
 
+bool
+standing_note_login(struct record *r, const char *mechanism)
+{
+	if (mechanism == NULL || strcmp(mechanism, r->mechanism) == 0)
+		return false;
+	snprintf(r->mechanism, sizeof r->mechanism, "%s", mechanism);
+	return true;
+}
+
+void
+standing_forget_login(struct record *r)
+{
+	r->mechanism[0] = '\0';
+}
+
 void
 standing_forgive(struct record *r)
 {
@@ -58,6 +73,7 @@ standing_take_fingerprint(
 		return false;
 	snprintf(r->fingerprint, sizeof r->fingerprint, "%s", now);
 	standing_forgive(r);
+	standing_forget_login(r);
 	return true;
 }
 

@@ -28,12 +28,18 @@ void standing_note_success(struct record *record);
  */
 bool standing_renews_token(unsigned long *renewed, unsigned long refused);
 
+/* A login by this mechanism, NULL: none.  True when the record has changed. */
+bool standing_note_login(struct record *record, const char *mechanism);
+
+/* Whatever the server offers from now on will do. */
+void standing_forget_login(struct record *record);
+
 /* Refused passwords count no more, for something was changed, or one was accepted. */
 void standing_forgive(struct record *record);
 
 /*
- * True, and forgiven, when the settings are others than those that a password was refused under:
- * what was refused then says nothing about now.
+ * True, and forgiven and forgotten, when the settings are others than those that a password was
+ * refused under: what was refused then says nothing about now.
  */
 bool standing_take_fingerprint(
     struct record *record, const struct config *config, const struct endpoint_config *endpoint);

@@ -7,16 +7,19 @@
 
 #define LOAD(table, messages, octets)                                                              \
 	"SELECT last_attempt, last_success, " messages ", " octets ", failures, auth_failures,"    \
-	"  blocked_until, fingerprint, error_time, error_kind, error_text"                         \
+	"  blocked_until, fingerprint, error_time, error_kind, error_text,"                        \
+	"  mechanism"                                                                              \
 	"  FROM " table " WHERE name = ?1"
 
 #define SAVE(table, messages, octets)                                                              \
 	"INSERT INTO " table " (name, last_attempt, last_success, " messages ", " octets ","       \
 	"  failures, auth_failures, blocked_until, fingerprint, error_time, error_kind,"           \
-	"  error_text) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"                 \
+	"  error_text, mechanism)"                                                                 \
+	"  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"                        \
 	"  ON CONFLICT (name) DO UPDATE SET last_attempt = ?2, last_success = ?3, " messages       \
 	" = ?4, " octets " = ?5, failures = ?6, auth_failures = ?7, blocked_until = ?8,"           \
-	"  fingerprint = ?9, error_time = ?10, error_kind = ?11, error_text = ?12"
+	"  fingerprint = ?9, error_time = ?10, error_kind = ?11, error_text = ?12,"                \
+	"  mechanism = ?13"
 
 static const char *const load_sql[] = {
     [RECORD_POP3] = LOAD("account", "fetched", "fetched_octets"),
@@ -59,6 +62,7 @@ read_record(sqlite3_stmt *query, struct record *r)
 	r->error_time = sqlite3_column_int64(query, 8);
 	r->error_kind = kind_from_name((const char *)sqlite3_column_text(query, 9));
 	copy_column(r->error_text, sizeof r->error_text, query, 10);
+	copy_column(r->mechanism, sizeof r->mechanism, query, 11);
 }
 
 enum log_level
@@ -108,5 +112,6 @@ record_save(struct state *state, enum record_side side, const char *account, con
 	sqlite3_bind_int64(query, 10, r->error_time);
 	sqlite3_bind_text(query, 11, verdict_kind_name(r->error_kind), -1, SQLITE_STATIC);
 	sqlite3_bind_text(query, 12, r->error_text, -1, SQLITE_STATIC);
+	sqlite3_bind_text(query, 13, r->mechanism, -1, SQLITE_STATIC);
 	return state_run(state, query, why);
 }

@@ -13,12 +13,13 @@ struct state;
 struct record {
 	int64_t last_attempt;
 	int64_t last_success;
-	uint64_t messages; /* fetched, or accepted by the server for a recipient */
-	uint64_t octets;   /* of messages */
+	uint64_t messages;      /* fetched, or accepted by the server for a recipient */
+	uint64_t octets;        /* of messages */
 	unsigned failures;      /* in a row */
 	unsigned auth_failures; /* refused passwords in a row */
 	int64_t blocked_until; /* wall ms of the one try a day; 0: not blocked for authentication */
 	char fingerprint[65];  /* of the configuration the refusals belong to */
+	char mechanism[24];    /* of the last login, by name; "": none is known */
 	int64_t error_time;
 	enum fail error_kind;
 	char error_text[512];

@@ -101,6 +101,9 @@ static const char *const schema[] = {
     "  blocked_until INTEGER NOT NULL DEFAULT 0, fingerprint TEXT NOT NULL DEFAULT '',"
     "  error_time INTEGER NOT NULL DEFAULT 0, error_kind TEXT NOT NULL DEFAULT 'ok',"
     "  error_text TEXT NOT NULL DEFAULT '') WITHOUT ROWID;",
+    /* How each side logged in last. */
+    ("ALTER TABLE account ADD COLUMN mechanism TEXT NOT NULL DEFAULT '';"
+     "ALTER TABLE outaccount ADD COLUMN mechanism TEXT NOT NULL DEFAULT '';"),
 };
 
 enum { SCHEMA_VERSION = sizeof schema / sizeof *schema };

@@ -17,6 +17,7 @@ import sys
 import threading
 
 import bearer
+import scram
 from peer import Hangup, Peer, Session, tls_context
 
 
@@ -170,6 +171,9 @@ class Pop3Session(Session):
             self.say("-ERR unknown mechanism")
         elif mechanism in bearer.MECHANISMS:
             self.let_in(self.peer.tokens.judge(mechanism, initial, self.ask))
+        elif mechanism in scram.MECHANISMS:
+            passwords = {user: box.password for user, box in self.peer.mailboxes.items()}
+            self.let_in(scram.judge(mechanism, passwords, initial, self.ask))
         elif mechanism == "EXTERNAL":
             self.log_in_external(initial)
         else:

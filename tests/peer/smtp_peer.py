@@ -19,6 +19,7 @@ import time
 
 import bearer
 import faults
+import scram
 from peer import Hangup, Peer, Session, tls_context
 
 BARE = re.compile(rb"\r(?!\n)|(?<!\r)\n")
@@ -155,6 +156,8 @@ class SmtpSession(Session):
             self.reply(504, "5.5.4", "unknown mechanism")
         elif mechanism.upper() in bearer.MECHANISMS:
             self.let_in(self.peer.tokens.judge(mechanism.upper(), initial, self.ask))
+        elif mechanism.upper() in scram.MECHANISMS:
+            self.let_in(scram.judge(mechanism.upper(), self.peer.users, initial, self.ask))
         else:
             getattr(self, "log_in_" + mechanism.lower())(initial)
 

@@ -193,6 +193,7 @@ record_survives(void **state)
 	    .auth_failures = 2,
 	    .blocked_until = 9,
 	    .fingerprint = "abc",
+	    .mechanism = "SCRAM-SHA-256-PLUS",
 	    .error_time = 3,
 	    .error_kind = FAIL_AUTH,
 	    .error_text = "it said \"no\""};

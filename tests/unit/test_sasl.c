@@ -115,6 +115,44 @@ chooses_the_strongest_that_fits(void **state)
 	}
 }
 
+/* Whoever is between takes what is strong out of the offer. */
+static void
+takes_nothing_weaker_than_before(void **state)
+{
+	static const struct {
+		const char *served;
+		uint32_t offered, allowed;
+		bool taken;
+	} row[] = {
+	    {NULL, BIT(PLAIN), 0, true},
+	    {"", BIT(PLAIN), 0, true},
+	    {"NEW-ONE", BIT(PLAIN), 0, true},
+	    {"SCRAM-SHA-256", BIT(PLAIN) | BIT(LOGIN), 0, false},
+	    {"SCRAM-SHA-256", BIT(USER), 0, false},
+	    {"SCRAM-SHA-1", BIT(PLAIN), 0, false},
+	    {"SCRAM-SHA-256", BIT(SCRAM_SHA_1) | BIT(PLAIN), 0, false},
+	    {"SCRAM-SHA-256-PLUS", BIT(SCRAM_SHA_256), 0, false},
+	    {"SCRAM-SHA-1", BIT(SCRAM_SHA_256), 0, true},
+	    {"SCRAM-SHA-256", BIT(SCRAM_SHA_256) | BIT(PLAIN), 0, true},
+	    {"SCRAM-SHA-256", BIT(PLAIN), BIT(PLAIN), true}, /* auth says so */
+	    {"PLAIN", BIT(USER), 0, true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(row); i++) {
+		struct sasl_terms terms =
+		    make_terms(row[i].offered, row[i].allowed, PASSWORD, true);
+		struct verdict why = VERDICT_OK;
+		enum auth_mechanism m;
+
+		terms.served = row[i].served;
+		assert_int_equal(sasl_choose(&terms, &m, &why), row[i].taken);
+		assert_int_equal(why.kind, row[i].taken ? FAIL_NONE : FAIL_AUTH);
+		assert_int_equal(why.hint, row[i].taken ? HINT_NONE : HINT_WEAKER);
+		assert_true(row[i].taken || strstr(why.text, row[i].served) != NULL);
+	}
+}
+
 static void
 says_why_nothing_fits(void **state)
 {
@@ -742,6 +780,7 @@ main(void)
 	    cmocka_unit_test(knows_names),
 	    cmocka_unit_test(reads_lists),
 	    cmocka_unit_test(chooses_the_strongest_that_fits),
+	    cmocka_unit_test(takes_nothing_weaker_than_before),
 	    cmocka_unit_test(says_why_nothing_fits),
 	    cmocka_unit_test(heeds_what_the_caller_can_do),
 	    cmocka_unit_test(takes_terms_from_the_configuration),

@@ -113,13 +113,18 @@ other_settings_are_forgiven(void **state)
 	assert_true(standing_take_fingerprint(&r, &config, &endpoint));
 	r.failures = r.auth_failures = 3;
 	r.blocked_until = now + HOUR;
+	assert_true(standing_note_login(&r, "SCRAM-SHA-256"));
+	assert_false(standing_note_login(&r, "SCRAM-SHA-256"));
+	assert_false(standing_note_login(&r, NULL));
 	assert_false(standing_take_fingerprint(&r, &config, &endpoint));
+	assert_string_equal(r.mechanism, "SCRAM-SHA-256");
 	assert_int_equal(r.auth_failures, 3);
 	assert_int_equal(r.blocked_until, now + HOUR);
 	endpoint.host = other;
 	assert_true(standing_take_fingerprint(&r, &config, &endpoint));
 	assert_int_equal(r.auth_failures, 0);
 	assert_int_equal(r.blocked_until, 0);
+	assert_string_equal(r.mechanism, "");
 	assert_int_equal(r.failures, 3);
 	assert_false(standing_take_fingerprint(&r, &config, &endpoint));
 }

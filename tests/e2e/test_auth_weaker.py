@@ -1,0 +1,149 @@
+"""A server that offered SCRAM and now only has mechanisms that show it the password: the one who
+took them out of the offer may be somebody else."""
+
+import pytest
+from support import messages
+from support.daemon import check_error
+from support.spool import RETRY, letter, smtp_account
+from support.waiting import wait_for
+
+STRONG = ["PLAIN", "SCRAM-SHA-256"]
+SECRETS = ("PASS", "AUTH", "USER", "APOP")
+
+
+@pytest.fixture(params=["implicit", "none"])
+def server(request, make_peer):
+    peer = make_peer(request.param)
+    peer.add_mailbox("box").add(messages.simple(1))
+    peer.mechanisms = STRONG
+    return peer
+
+
+@pytest.fixture
+def begin(daemon, certificates):
+    def start(server, **changes):
+        if server.tls_mode != "none":
+            changes["tls_ca_file"] = certificates["ca"]
+        daemon.configure(daemon.account(server, **changes), retry=RETRY)
+
+    return start
+
+
+def mechanisms_used(server):
+    return [argument.split()[0] for argument in server.sent_command("AUTH")]
+
+
+def check_silence(server):
+    """Nothing secret was said in the last session."""
+    session = server.sessions[-1]
+    assert not [verb for verb in SECRETS if session.sent_command(verb)]
+
+
+def test_nothing_weaker_is_taken(daemon, server, begin):
+    begin(server)
+    daemon.start()
+    daemon.fetch()
+    server.mechanisms = ["PLAIN", "LOGIN"]
+    status = daemon.fail("auth", "SCRAM-SHA-256", "only PLAIN, LOGIN", "postriderctl poll")
+    assert status["state"] == "backoff" or status["state"] == "idle"
+    check_silence(server)
+    server.mechanisms = STRONG
+    daemon.fetch()
+    assert set(mechanisms_used(server)) == {"SCRAM-SHA-256"}
+
+
+def test_without_capa_neither(daemon, server, begin):
+    """Without CAPA there is USER and PASS by RFC 1939."""
+    begin(server)
+    daemon.start()
+    daemon.fetch()
+    server.without = {"CAPA"}
+    daemon.fail("auth", "SCRAM-SHA-256", "only USER")
+    check_silence(server)
+
+
+def test_a_restart_changes_nothing(daemon, server, begin):
+    begin(server)
+    daemon.start()
+    daemon.fetch()
+    daemon.restart()
+    server.mechanisms = ["PLAIN"]
+    daemon.fail("auth", "SCRAM-SHA-256")
+    check_silence(server)
+
+
+def test_a_second_poll_by_hand_accepts_it(daemon, server, begin):
+    begin(server)
+    daemon.start()
+    daemon.fetch()
+    server.mechanisms = ["PLAIN"]
+    daemon.fail("auth", "SCRAM-SHA-256")
+    daemon.fetch()
+    daemon.fetch()
+    assert mechanisms_used(server) == ["SCRAM-SHA-256", "PLAIN", "PLAIN"]
+    server.mechanisms = STRONG
+    daemon.fetch()
+    server.mechanisms = ["PLAIN"]
+    daemon.fail("auth", "SCRAM-SHA-256")
+
+
+def test_the_timer_does_not_accept_it(daemon, server, begin):
+    """Three times, and then the account is blocked, as for a refused password."""
+    begin(server, interval="1s")
+    daemon.start()
+    daemon.wait_status(lambda s: s["last_success"], "a success")
+    server.mechanisms = ["PLAIN"]
+    daemon.wait_status(lambda s: s["state"] == "blocked", "blocked", timeout=60)
+    assert set(mechanisms_used(server)) == {"SCRAM-SHA-256"}
+    daemon.fetch()
+
+
+@pytest.mark.parametrize("request_line", ["adopt box", "reload"])
+def test_adopting_and_changed_settings_forget(daemon, server, begin, request_line):
+    begin(server)
+    daemon.start()
+    daemon.fetch()
+    server.mechanisms = ["PLAIN"]
+    before = daemon.status()["last_attempt"]
+    if request_line == "reload":
+        begin(server, auth="auto", bind="127.0.0.1")
+    daemon.ctl(*request_line.split())
+    if request_line == "reload":
+        daemon.fetch()
+    else:
+        assert daemon.wait_polled(before)["last_error"] is None
+
+
+def test_what_auth_names_is_taken(daemon, server, begin):
+    begin(server, auth=["SCRAM-SHA-256", "PLAIN"])
+    daemon.start()
+    daemon.fetch()
+    server.mechanisms = ["PLAIN"]
+    daemon.fetch()
+    assert mechanisms_used(server) == ["SCRAM-SHA-256", "PLAIN"]
+
+
+def test_sending(daemon, spool, relay):
+    relay.users = {"box": "pass word"}
+    relay.mechanisms = STRONG
+    account = smtp_account(daemon, relay, user="box", password="pass word")
+    daemon.configure(account, retry=RETRY).start()
+    spool.drop("one", letter(1))
+    relay.wait_accepted(1)
+    spool.wait_empty()
+    relay.mechanisms = ["PLAIN", "LOGIN"]
+    spool.drop("two", letter(2))
+    status = spool.wait_status(lambda s: s["state"] == "blocked", "blocked")
+    check_error(status, "auth", "SCRAM-SHA-256", "only PLAIN, LOGIN", "flush")
+    check_silence(relay)
+    assert len(relay.accepted) == 1
+    daemon.restart()
+    wait_for(lambda: spool.status()["state"] == "blocked", "still blocked")
+    daemon.ctl("flush")
+    spool.wait_status(lambda s: s["last_attempt"] != status["last_attempt"], "an attempt")
+    check_silence(relay)
+    wait_for(lambda: spool.wait_settled()["state"] == "blocked", "blocked again")
+    daemon.ctl("flush")
+    relay.wait_accepted(2)
+    spool.wait_empty()
+    assert mechanisms_used(relay) == ["SCRAM-SHA-256", "PLAIN"]
