@@ -134,7 +134,7 @@ void smtp_session_quit(struct smtp_session *session);
 void smtp_session_fail(struct smtp_session *session, const struct verdict *why);
 
 /*
- * The same for no fault of anybody's: nothing is said of the recipients of a message under way. Not
+ * The same for no fault of anybody's: nothing is said of the recipients of a message under way.  Not
  * while a final dot waits for its reply.
  */
 void smtp_session_stop(struct smtp_session *session);

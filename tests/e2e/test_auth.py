@@ -6,6 +6,7 @@ import faults
 import pytest
 from support import messages
 from support.dovecot import PASSWORD
+from support.spool import drop_letters, smtp_account
 
 MECHANISMS = ["SCRAM-SHA-256", "SCRAM-SHA-1", "CRAM-MD5", "APOP", "PLAIN", "LOGIN", "USER"]
 
@@ -95,6 +96,92 @@ def test_a_refused_secret_is_fetched_again(daemon, peer, box):
     daemon.fail("auth")
     secret_file(daemon, "pass word")
     daemon.fetch()
+
+
+def test_a_credential(daemon, peer, box):
+    """As systemd gives it: its directory and modes are not ours to judge."""
+    os.mkdir(daemon.path("credentials"))
+    with open(daemon.path("credentials", "mail-password"), "w") as file:
+        os.fchmod(file.fileno(), 0o444)
+        file.write("pass word\n")
+    daemon.environment["CREDENTIALS_DIRECTORY"] = daemon.path("credentials")
+    account = daemon.account(peer, password=None, credential="mail-password")
+    daemon.configure(account).start()
+    daemon.fetch()
+    os.chmod(daemon.path("credentials", "mail-password"), 0o644)
+    with open(daemon.path("credentials", "mail-password"), "w") as file:
+        file.write("another\n")
+    daemon.ctl("reload")  # it is read at the start, and kept
+    daemon.fetch()
+
+
+def test_a_credential_that_is_not_there(daemon, peer, box):
+    os.mkdir(daemon.path("empty"))
+    daemon.environment["CREDENTIALS_DIRECTORY"] = daemon.path("empty")
+    account = daemon.account(peer, password=None, credential="mail-password")
+    done = daemon.configure(account).run("-t")
+    assert done.returncode == 78
+    assert "credential" in done.stderr and "mail-password" in done.stderr
+
+
+def test_a_credential_without_a_service_manager(daemon, peer, box):
+    account = daemon.account(peer, password=None, credential="mail-password")
+    daemon.configure(account).start()
+    daemon.fail("local", "CREDENTIALS_DIRECTORY", "LoadCredential")
+    assert peer.sent_command("PASS") == []
+
+
+# A certificate as the secret
+
+
+@pytest.fixture
+def certified(certificates):
+    """Keys of an account that shows the client certificate."""
+    client = certificates["client"]
+    return {
+        "password": None,
+        "tls_ca_file": certificates["ca"],
+        "tls_cert": client.cert,
+        "tls_key": client.key,
+    }
+
+
+@pytest.mark.parametrize("auth", ["auto", ["EXTERNAL"]])
+@pytest.mark.parametrize("mode", ["implicit", "starttls"])
+def test_external(daemon, make_peer, certificates, certified, auth, mode):
+    peer = make_peer(mode, client_ca=certificates["ca"])
+    peer.add_mailbox("box").add(messages.simple(1))
+    peer.mechanisms = ["PLAIN", "EXTERNAL"]
+    daemon.configure(daemon.account(peer, auth=auth, **certified)).start()
+    assert daemon.fetch()["fetched"] == 1
+    assert peer.sent_command("AUTH") == ["EXTERNAL Ym94"]  # "box", whom to act as
+    assert peer.sent_command("USER") == []
+
+
+def test_external_refused(daemon, make_peer, certificates, certified):
+    peer = make_peer("implicit", client_ca=certificates["ca"])
+    peer.add_mailbox("somebody else")
+    peer.mechanisms = ["EXTERNAL"]
+    daemon.configure(daemon.account(peer, auth=["EXTERNAL"], **certified)).start()
+    daemon.fail("auth", "refused AUTH")
+
+
+def test_external_is_not_offered(daemon, make_peer, certificates, certified):
+    peer = make_peer("implicit", client_ca=certificates["ca"])
+    peer.add_mailbox("box")
+    daemon.configure(daemon.account(peer, auth="auto", **certified)).start()
+    daemon.fail("auth", "EXTERNAL", "PLAIN")
+    assert peer.sent_command("AUTH") == peer.sent_command("USER") == []
+
+
+def test_external_for_sending(daemon, spool, make_relay, certificates, certified):
+    relay = make_relay("starttls", client_ca=certificates["ca"])
+    relay.mechanisms = ["PLAIN", "EXTERNAL"]
+    daemon.configure(smtp_account(daemon, relay, user="box", **certified)).start()
+    drop_letters(spool, 2)
+    relay.wait_accepted(2)
+    assert relay.sent_command("AUTH") == ["EXTERNAL Ym94"]
+    assert relay.sessions[0].user == "box"
 
 
 def test_no_user_means_no_authentication(daemon, peer, box):

@@ -2,6 +2,7 @@
 
 #include "net_peer.h"
 
+#include "base/clock.h"
 #include "base/xalloc.h"
 #include "net/connect.h"
 #include "net/resolve.h"
@@ -234,20 +235,29 @@ what_refuses_gives_way_and_the_winner_is_remembered(void **state)
 	close(two);
 }
 
-/* A listener whose queue is full answers nothing: the address after it wins. */
+/* A listener with more than it can hold: what comes next is not answered. */
+static int
+fill(const char *host, uint16_t *port, int fillers[4])
+{
+	int full = listen_on(host, port);
+	struct address a;
+
+	assert_int_equal(listen(full, 0), 0);
+	assert_true(address_parse(host, *port, &a));
+	for (size_t i = 0; i < 4; i++) {
+		fillers[i] = socket(a.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK, 0);
+		connect(fillers[i], &a.any, a.len);
+	}
+	return full;
+}
+
+/* The address after it wins. */
 static void
 what_hangs_gives_way(void **state)
 {
 	struct fixture *f = *state;
-	int full = listen_on("127.0.0.1", &f->settings.port), good, fillers[4];
-	struct address a;
+	int fillers[4], full = fill("127.0.0.1", &f->settings.port, fillers), good;
 
-	assert_int_equal(listen(full, 0), 0);
-	assert_true(address_parse("127.0.0.1", f->settings.port, &a));
-	for (size_t i = 0; i < 4; i++) {
-		fillers[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-		connect(fillers[i], &a.any, a.len);
-	}
 	good = listen_on("127.0.0.2", &f->settings.port);
 	v4[0] = "127.0.0.1";
 	v4[1] = "127.0.0.2";
@@ -259,6 +269,28 @@ what_hangs_gives_way(void **state)
 	assert_fails(f, FAIL_NETWORK, "connect",
 	    ": 127.0.0.1: timed out; 127.0.0.2: Connection refused; check");
 	assert_course(f, 2, CONNECT_SILENT, CONNECT_REFUSED);
+	close(full);
+	for (size_t i = 0; i < 4; i++)
+		close(fillers[i]);
+}
+
+static void
+broken_ipv6_costs_little_and_that_once(void **state)
+{
+	struct fixture *f = *state;
+	int fillers[4], full = fill("::1", &f->settings.port, fillers);
+	int good = listen_on("127.0.0.1", &f->settings.port);
+	int64_t began = clock_mono(), first;
+
+	v6[0] = "::1";
+	v4[0] = "127.0.0.1";
+	assert_string_equal(winner(f), "127.0.0.1");
+	first = clock_mono() - began;
+	assert_in_range(first, 100, 5000); /* it was tried, and not until it timed out */
+	began = clock_mono();
+	assert_string_equal(winner(f), "127.0.0.1");
+	assert_true(clock_mono() - began < first);
+	close(good);
 	close(full);
 	for (size_t i = 0; i < 4; i++)
 		close(fillers[i]);
@@ -390,6 +422,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(
 		what_refuses_gives_way_and_the_winner_is_remembered, setup, teardown),
 	    cmocka_unit_test_setup_teardown(what_hangs_gives_way, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		broken_ipv6_costs_little_and_that_once, setup, teardown),
 	    cmocka_unit_test_setup_teardown(a_slow_name_service_is_not_waited_for, setup, teardown),
 	    cmocka_unit_test_setup_teardown(failures_say_what_and_where, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
