@@ -51,6 +51,8 @@ pop3_json(const struct fetcher_view *view)
 	json_object_set_new(
 	    pop3, "on_server", view->on_server >= 0 ? json_integer(view->on_server) : json_null());
 	json_object_set_new(pop3, "skipped_large", count_json(view->skipped_large));
+	json_object_set_new(
+	    pop3, "certificate_expires", control_status_time(view->certificate_end));
 	return pop3;
 }
 
@@ -70,6 +72,8 @@ smtp_json(const struct deliverer_view *view)
 	json_object_set_new(smtp, "sent", count_json(view->sent));
 	json_object_set_new(smtp, "sent_octets", count_json(view->sent_octets));
 	json_object_set_new(smtp, "queued", count_json(view->queued));
+	json_object_set_new(
+	    smtp, "certificate_expires", control_status_time(view->certificate_end));
 	return smtp;
 }
 

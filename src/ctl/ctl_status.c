@@ -9,6 +9,9 @@
 /* The loop's lag, ms, from which on a person should know. */
 #define LAG_WORTH_SAYING 1000
 
+/* Before a certificate ends, ms: the daemon's log says it from then on, too. */
+#define CERTIFICATE_SOON (INT64_C(14) * 24 * 3600 * 1000)
+
 struct view {
 	struct ctl_table *table;
 	int64_t now;
@@ -188,10 +191,34 @@ note_next_step(const struct view *v, const char *account, const json_t *side, co
 	str_clear(&s);
 }
 
+/* While it still works, and only when there is little time left. */
+static void
+note_certificate(const struct view *v, const json_t *side)
+{
+	const char *server = ctl_json_text(side, "server");
+	struct str s = STR_INIT;
+	int64_t ends;
+
+	if (!ctl_json_time(side, "certificate_expires", &ends) || ends - v->now >= CERTIFICATE_SOON)
+		return;
+	str_appendf(&s, "The certificate of %s ", server != NULL ? server : "the server");
+	if (ends > v->now) {
+		str_append_text(&s, "ends ");
+		ctl_time_append_until(&s, v->now, ends);
+	} else {
+		str_append_text(&s, "ended ");
+		ctl_time_append_ago(&s, v->now, ends);
+	}
+	str_append_text(&s, ": tell its administrator");
+	ctl_table_note(v->table, str_text(&s), CTL_WARN);
+	str_clear(&s);
+}
+
 static void
 note_side(const struct view *v, const char *account, const json_t *side, const char *doing,
     const char *command)
 {
+	note_certificate(v, side);
 	if (!is_in_trouble(side))
 		return;
 	note_trouble(v, side, doing);
@@ -259,8 +286,8 @@ note_sessions(const struct view *v, const char *account)
 			ctl_time_append_span(&s, v->now - then);
 		}
 		str_append_text(&s, ", ");
-		ctl_text_append_size(&s,
-		    (uint64_t)ctl_json_number(session, fetches ? "octets_in" : "octets_out"));
+		ctl_text_append_size(
+		    &s, (uint64_t)ctl_json_number(session, fetches ? "octets_in" : "octets_out"));
 		str_append_text(&s, fetches ? " in" : " out");
 		ctl_table_note(v->table, str_text(&s), CTL_GOOD);
 		str_clear(&s);

@@ -64,9 +64,9 @@ void deliverer_wake(struct deliverer *deliverer);
 void deliverer_withdraw(struct deliverer *deliverer, const char *id);
 
 /*
- * --once: claims what is in the spool, sends what is due, waits until every copy and report is where
- * it belongs, then tells how many accounts failed; what had to be left for the disk's sake counts
- * as one more.
+ * --once: claims what is in the spool, sends what is due, waits until every copy and report is
+ * where it belongs, then tells how many accounts failed; what had to be left for the disk's sake
+ * counts as one more.
  */
 typedef void deliverer_once_cb(size_t failed, void *arg);
 void deliverer_once(struct deliverer *deliverer, deliverer_once_cb *cb, void *arg);
@@ -97,6 +97,7 @@ struct deliverer_view {
 	int64_t error_time; /* wall ms, 0: no error */
 	enum fail error_kind;
 	const char *error_text;
+	int64_t certificate_end; /* wall ms, 0: unknown */
 	uint64_t sent, sent_octets;
 	uint64_t queued;
 	uint64_t sessions, sessions_failed; /* ended since the start */

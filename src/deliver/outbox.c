@@ -417,6 +417,7 @@ outbox_view(const struct outbox *o, struct deliverer_view *view)
 	    .error_time = r->error_time,
 	    .error_kind = o->trouble.kind,
 	    .error_text = o->trouble.text,
+	    .certificate_end = o->certificate.ends,
 	    .sent = r->messages,
 	    .sent_octets = r->octets,
 	    .queued = totals.messages,

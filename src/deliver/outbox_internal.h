@@ -5,6 +5,7 @@
 #include "base/verdict.h"
 #include "deliver/outbox.h"
 #include "net/slots.h"
+#include "session/certificate.h"
 #include "store/record.h"
 
 #include <stdbool.h>
@@ -74,9 +75,10 @@ struct outbox {
 	uint64_t sessions, sessions_failed; /* ended since the start */
 	unsigned long refused_generation;   /* of the secret */
 	bool weaker;                        /* refused to log in: HINT_WEAKER */
-	unsigned long renewed;              /* standing_renews_token() */
-	struct hook *hook;                  /* on_failure */
-	struct vault_request *probe;        /* has a blocked account's secret changed? */
+	struct certificate_watch certificate;
+	unsigned long renewed;       /* standing_renews_token() */
+	struct hook *hook;           /* on_failure */
+	struct vault_request *probe; /* has a blocked account's secret changed? */
 };
 
 /* outbox.c */

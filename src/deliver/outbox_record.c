@@ -223,6 +223,7 @@ outbox_note_result(struct outbox *o, const struct sending_result *result, int64_
 	o->sessions_failed += !result->stopped && result->why.kind != FAIL_NONE;
 	o->record.last_attempt = since;
 	standing_note_login(&o->record, result->mechanism);
+	certificate_note(&o->certificate, o->name, o->server, result->certificate_end);
 	o->weaker = result->why.hint == HINT_WEAKER;
 	o->record.octets += result->octets;
 	if (!result->stopped && result->why.kind == FAIL_NONE)

@@ -431,6 +431,7 @@ on_closed(const struct verdict *why, bool slow, void *arg)
 
 	s->session_closed = true;
 	s->result.slow = slow;
+	s->result.certificate_end = smtp_session_certificate_end(s->session);
 	s->result.mechanism = smtp_session_mechanism(s->session);
 	if (why->kind == FAIL_AUTH && why->hint != HINT_WEAKER && s->secret != NULL)
 		note_refused_secret(s);

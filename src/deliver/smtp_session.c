@@ -348,6 +348,7 @@ on_conn(struct conn *conn, enum conn_event event, const struct conn_info *info, 
 		on_connected(s);
 		break;
 	case CONN_SECURED:
+		s->certificate_end = session_certificate_end(s->conn, &s->config->endpoint);
 		on_secured(s);
 		break;
 	case CONN_LINE:
@@ -477,6 +478,12 @@ bool
 smtp_session_awaits_fate(const struct smtp_session *s)
 {
 	return s->state == SMTP_STATE_DOT;
+}
+
+int64_t
+smtp_session_certificate_end(const struct smtp_session *s)
+{
+	return s->certificate_end;
 }
 
 const char *

@@ -134,13 +134,16 @@ void smtp_session_quit(struct smtp_session *session);
 void smtp_session_fail(struct smtp_session *session, const struct verdict *why);
 
 /*
- * The same for no fault of anybody's: nothing is said of the recipients of a message under way.  Not
+ * The same for no fault of anybody's: nothing is said of the recipients of a message under way. Not
  * while a final dot waits for its reply.
  */
 void smtp_session_stop(struct smtp_session *session);
 
 /* True while a final dot waits for its reply. */
 bool smtp_session_awaits_fate(const struct smtp_session *session);
+
+/* When the server's certificate ends, wall ms; 0: none was seen, or its date does not matter. */
+int64_t smtp_session_certificate_end(const struct smtp_session *session);
 
 /* The name of the mechanism that logged in, static; NULL: there was none, or it has not yet. */
 const char *smtp_session_mechanism(const struct smtp_session *session);

@@ -117,8 +117,9 @@ struct smtp_session {
 	struct event *turn; /* what the owner asked for, in the next turn */
 	bool seek;          /* ask next() */
 	bool ask_body;
-	const char *served;    /* borrowed */
-	const char *mechanism; /* that logged in, static; NULL: none */
+	const char *served;      /* borrowed */
+	const char *mechanism;   /* that logged in, static; NULL: none */
+	int64_t certificate_end; /* wall ms, 0: unknown */
 	bool quit_wanted;
 	bool failing;               /* smtp_session_fail() */
 	bool is_ready;              /* ready() was told */

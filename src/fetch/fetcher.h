@@ -86,7 +86,8 @@ struct fetcher_view {
 	enum fail error_kind;
 	const char *error_text;
 	uint64_t fetched, fetched_octets;
-	int64_t on_server; /* -1: unknown */
+	int64_t certificate_end; /* wall ms, 0: unknown */
+	int64_t on_server;       /* -1: unknown */
 	uint64_t skipped_large;
 	uint64_t polls, polls_failed; /* ended since the start */
 };

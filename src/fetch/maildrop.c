@@ -421,6 +421,7 @@ maildrop_view(const struct maildrop *m, struct fetcher_view *view)
 	    .error_text = r->error_text,
 	    .fetched = r->messages,
 	    .fetched_octets = r->octets,
+	    .certificate_end = m->certificate.ends,
 	    .on_server = m->on_server,
 	    .skipped_large = m->skipped_large,
 	    .polls = m->polls,

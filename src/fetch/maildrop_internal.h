@@ -4,6 +4,7 @@
 #include "base/verdict.h"
 #include "fetch/maildrop.h"
 #include "fetch/poll.h"
+#include "session/certificate.h"
 #include "store/mailbox.h"
 
 #include <stdbool.h>
@@ -67,7 +68,8 @@ struct maildrop {
 	uint64_t skipped_large;
 	uint64_t polls, polls_failed; /* ended since the start */
 	unsigned long refused_generation;
-	bool weaker;                 /* refused to log in: HINT_WEAKER */
+	bool weaker; /* refused to log in: HINT_WEAKER */
+	struct certificate_watch certificate;
 	unsigned long renewed;       /* standing_renews_token() */
 	struct vault_request *probe; /* has a blocked account's secret changed? */
 	struct maildrop_adopt adopt;

@@ -264,6 +264,7 @@ on_closed(const struct verdict *why, bool quit_ok, void *arg)
 
 	p->session_closed = true;
 	p->quit_ok = quit_ok;
+	p->result.certificate_end = pop3_session_certificate_end(p->session);
 	p->result.mechanism = pop3_session_mechanism(p->session);
 	p->result.login_delay = pop3_session_login_delay(p->session);
 	judge_session(p, why);

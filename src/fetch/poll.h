@@ -44,6 +44,7 @@ struct poll_settings {
 struct poll_result {
 	struct verdict why;
 	const char *mechanism;     /* that logged in, static; NULL: none */
+	int64_t certificate_end;   /* wall ms, 0: unknown */
 	bool stopped;              /* ended by poll_stop(): neither success nor failure */
 	unsigned long stale_token; /* of a token held from before, which is refused now; 0: none */
 	bool more;                 /* the listing may have been a window on more */

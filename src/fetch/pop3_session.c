@@ -168,6 +168,7 @@ on_conn(struct conn *conn, enum conn_event event, const struct conn_info *info, 
 		    s, s->config->endpoint.tls == TLS_IMPLICIT ? POP3_HANDSHAKE : POP3_GREETING);
 		break;
 	case CONN_SECURED:
+		s->certificate_end = session_certificate_end(s->conn, &s->config->endpoint);
 		on_secured(s);
 		break;
 	case CONN_LINE:
@@ -331,6 +332,12 @@ uint64_t
 pop3_session_octets_out(const struct pop3_session *s)
 {
 	return session_octets(s->conn, &s->gone).out;
+}
+
+int64_t
+pop3_session_certificate_end(const struct pop3_session *s)
+{
+	return s->certificate_end;
 }
 
 const char *

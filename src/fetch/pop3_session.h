@@ -102,6 +102,9 @@ const char *pop3_session_state(const struct pop3_session *session);
 uint64_t pop3_session_octets_in(const struct pop3_session *session);
 uint64_t pop3_session_octets_out(const struct pop3_session *session);
 
+/* When the server's certificate ends, wall ms; 0: none was seen, or its date does not matter. */
+int64_t pop3_session_certificate_end(const struct pop3_session *session);
+
 /* The name of the mechanism that logged in, static; NULL: there was none, or it has not yet. */
 const char *pop3_session_mechanism(const struct pop3_session *session);
 

@@ -59,8 +59,9 @@ struct pop3_session {
 	char greeting[256];
 	struct pop3_capabilities capabilities;
 	struct pop3_login *login;
-	const char *served;    /* borrowed */
-	const char *mechanism; /* that logged in, static; NULL: none */
+	const char *served;      /* borrowed */
+	const char *mechanism;   /* that logged in, static; NULL: none */
+	int64_t certificate_end; /* wall ms, 0: unknown */
 
 	struct listing *listing;
 	struct pop3_window *window;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 /* -- faults ----------------------------------------------------------------------------------- */
 
@@ -222,6 +223,18 @@ tls_verify_peer(SSL *ssl, const struct tls_config *config, const char *server, s
 		return verdict_fail(why, FAIL_TLS, "verify", "certificate of %.200s: %s", server,
 		    X509_verify_cert_error_string(SSL_get_verify_result(ssl)));
 	return true;
+}
+
+int64_t
+tls_verify_end(SSL *ssl, const struct tls_config *config)
+{
+	const X509 *leaf = SSL_get0_peer_certificate(ssl);
+	struct tm tm;
+
+	if (leaf == NULL || !config->verify || config->pin_count > 0 ||
+	    ASN1_TIME_to_tm(X509_get0_notAfter(leaf), &tm) != 1)
+		return 0;
+	return (int64_t)timegm(&tm) * 1000;
 }
 
 void

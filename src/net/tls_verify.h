@@ -5,6 +5,8 @@
 #include "base/verdict.h"
 #include "config/config.h"
 
+#include <stdint.h>
+
 struct ssl_st;
 struct x509_st;
 struct x509_store_ctx_st;
@@ -45,6 +47,12 @@ bool tls_verify_peer(
 /* The pin of the settings that this certificate or its key matches, NULL when none does. */
 const struct tls_pin *tls_verify_matching_pin(
     const struct x509_st *leaf, const struct tls_config *config);
+
+/*
+ * When the peer's certificate ends, wall ms; 0 when there is none, or its date does not matter:
+ * with pins, and with tls_verify = false.
+ */
+int64_t tls_verify_end(struct ssl_st *ssl, const struct tls_config *config);
 
 /* "TLSv1.3 TLS_AES_256_GCM_SHA384, CN=pop.example.org verified, resumed". */
 void tls_verify_describe(struct ssl_st *ssl, const struct tls_config *config, struct str *text);

@@ -1,6 +1,7 @@
 #include "session/session.h"
 
 #include "config/config.h"
+#include "net/tls_verify.h"
 
 enum { CONNECT_BUDGET = 60 * 1000 };
 
@@ -24,6 +25,14 @@ session_connect(const struct session_connect *to, conn_cb *cb, void *arg)
 	};
 
 	return conn_new(to->net, &settings, cb, arg);
+}
+
+int64_t
+session_certificate_end(const struct conn *conn, const struct endpoint_config *endpoint)
+{
+	struct ssl_st *ssl = conn_ssl(conn);
+
+	return ssl != NULL ? tls_verify_end(ssl, &endpoint->tls_config) : 0;
 }
 
 void

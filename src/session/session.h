@@ -23,6 +23,9 @@ struct session_connect {
 /* Starts connecting: conn_new() with what the endpoint says of time. */
 struct conn *session_connect(const struct session_connect *to, conn_cb *cb, void *arg);
 
+/* When the server's certificate ends, wall ms; 0: there is none, or its date does not matter. */
+int64_t session_certificate_end(const struct conn *conn, const struct endpoint_config *endpoint);
+
 /* Octets on the wire, above TLS. */
 struct session_octets {
 	uint64_t in, out;

@@ -4,11 +4,15 @@ import os
 import re
 import ssl
 import stat
+import subprocess
+from datetime import datetime, timezone
 
 import faults
 import pytest
 from support import messages
+from support.daemon import find_program
 from support.maildir import expected
+from support.spool import drop_letters, smtp_account
 
 MODES = ["implicit", "starttls"]
 
@@ -224,6 +228,75 @@ def test_a_session_is_not_resumed_with_other_settings(daemon, certificates, serv
     daemon.configure(daemon.account(peer, tls_ca_file=certificates["ca"]))
     daemon.ctl("reload")
     daemon.fail("tls")
+
+
+def test_a_session_is_resumed_for_sending(daemon, spool, certificates, make_relay, mode):
+    relay = make_relay(mode)
+    account = smtp_account(daemon, relay, tls_ca_file=certificates["ca"], max_messages=1)
+    daemon.configure(account).start()
+    for number in range(3):
+        drop_letters(spool, 1, first=number)
+        relay.wait_accepted(number + 1)
+        spool.wait_empty()
+        relay.wait_for(lambda: relay.open_sessions == 0, "the session is over")
+    assert [session.resumed for session in relay.sessions] == [False, True, True]
+
+
+# A certificate that will end soon
+
+
+def run_ctl(daemon, *words):
+    program = find_program("postriderctl")
+    return subprocess.run(
+        [program, "-s", daemon.socket, *words], capture_output=True, text=True, check=True
+    ).stdout
+
+
+def warnings_of_end(daemon):
+    return [line for line in daemon.log().splitlines() if "certificate of" in line]
+
+
+def test_a_certificate_that_ends_soon(daemon, certificates, serve, start, mode):
+    """Told while it still works, and once, however often it is polled; on resumed sessions too."""
+    peer = serve(mode, cert="ending")
+    start(peer)
+    ends = daemon.fetch()["certificate_expires"]
+    assert 9 < (datetime.fromisoformat(ends) - datetime.now(timezone.utc)).days + 1 <= 10
+    assert daemon.fetch()["certificate_expires"] == ends
+    assert peer.sessions[1].resumed
+    (line,) = warnings_of_end(daemon)
+    assert ends[:10] in line and str(peer.port) in line
+    shown = run_ctl(daemon, "status")
+    assert re.search(r"certificate of 127\.0\.0\.1:\d+ ends in 9 d ", shown), shown
+
+
+def test_a_certificate_that_lasts(daemon, serve, start):
+    peer = serve("implicit")
+    start(peer)
+    assert daemon.fetch()["certificate_expires"] == "2049-12-31T23:59:59.000Z"
+    assert warnings_of_end(daemon) == []
+    assert "certificate" not in run_ctl(daemon, "status")
+
+
+@pytest.mark.parametrize("pinned", [True, False])
+def test_the_end_does_not_matter(daemon, certificates, serve, start, pinned):
+    peer = serve("implicit", cert="ending")
+    pin = {"tls_fingerprint": certificates["ending"].fingerprint()}
+    start(peer, tls_ca_file=None, **(pin if pinned else {"tls_verify": False}))
+    assert daemon.fetch()["certificate_expires"] is None
+    assert warnings_of_end(daemon) == []
+
+
+def test_a_certificate_that_ends_soon_for_sending(
+    daemon, spool, certificates, make_relay, mode
+):
+    relay = make_relay(mode, cert="ending")
+    daemon.configure(smtp_account(daemon, relay, tls_ca_file=certificates["ca"])).start()
+    drop_letters(spool, 1)
+    relay.wait_accepted(1)
+    spool.wait_status(lambda s: s["certificate_expires"] is not None, "the date is known")
+    assert len(warnings_of_end(daemon)) == 1
+    assert "certificate of" in run_ctl(daemon, "status")
 
 
 # STLS

@@ -5,6 +5,7 @@ good or wrong in one way each.
 import hashlib
 import os
 import subprocess
+from datetime import datetime, timedelta, timezone
 
 
 def openssl(*arguments, stdin=None):
@@ -97,6 +98,11 @@ class Authority:
             )
 
 
+def in_days(days):
+    then = datetime.now(timezone.utc) + timedelta(days=days)
+    return then.strftime("%Y%m%d%H%M%SZ")
+
+
 def make_certificates(directory):
     """The usual set, by name."""
     authority = Authority(os.path.join(directory, "ca"))
@@ -107,6 +113,7 @@ def make_certificates(directory):
         "server": authority.issue("server"),
         "named": authority.issue("named", "mail.example.test", ("DNS:mail.example.test",)),
         "expired": authority.issue("expired", start="20240101000000Z", end="20240201000000Z"),
+        "ending": authority.issue("ending", end=in_days(10)),
         "future": authority.issue("future", start="20480101000000Z", end="20490101000000Z"),
         "unknown": stranger.issue("unknown"),
         "self-signed": authority.self_signed("self", "localhost"),

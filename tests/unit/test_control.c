@@ -57,13 +57,14 @@ status_has_every_field(void **state)
 		"\"last_attempt\":\"2025-11-20T10:15:00.000Z\","
 		"\"last_success\":\"2025-11-20T10:15:00.000Z\","
 		"\"next_attempt\":\"2025-11-20T10:20:00.000Z\",\"failures\":0,\"last_error\":null,"
-		"\"fetched\":12,\"fetched_octets\":34567,\"on_server\":4,\"skipped_large\":1}"},
+		"\"fetched\":12,\"fetched_octets\":34567,\"on_server\":4,\"skipped_large\":1,"
+		"\"certificate_expires\":null}"},
 	    {"accounts.0.smtp", "{\"state\":\"disabled\",\"server\":null,\"last_attempt\":null,"
 				"\"last_success\":null,"
 				"\"next_attempt\":null,\"failures\":0,\"last_error\":null,\"sent\":"
 				"0,\"sent_octets\":"
 				"0,"
-				"\"queued\":0}"},
+				"\"queued\":0,\"certificate_expires\":null}"},
 	    {"accounts.1.name", "\"work\""},
 	    {"accounts.1.pop3.last_error",
 		"{\"time\":\"2025-11-20T10:15:00.124Z\",\"kind\":\"network\","
