@@ -148,6 +148,22 @@ judge_failing(struct judgement *j, const char *what, const json_t *side, bool se
 }
 
 static void
+judge_certificate(struct judgement *j, const json_t *side)
+{
+	const char *server = ctl_json_text(side, "server");
+	struct str span = STR_INIT;
+	int64_t ends;
+
+	if (!ctl_json_time(side, "certificate_expires", &ends) ||
+	    ends - j->now >= CTL_CERTIFICATE_SOON)
+		return;
+	ctl_time_append_until(&span, j->now, ends);
+	note(j, CTL_CHECK_WARNING, "the certificate of %s ends %s",
+	    server != NULL ? server : "the server", str_text(&span));
+	str_clear(&span);
+}
+
+static void
 judge_side(struct judgement *j, const char *account, const json_t *side, bool sends)
 {
 	char *what = xasprintf("%s %s", sends ? "sending for" : "fetching for", account);
@@ -161,6 +177,7 @@ judge_side(struct judgement *j, const char *account, const json_t *side, bool se
 		ctl_time_append_span(&span, j->now - due);
 		note(j, CTL_CHECK_TROUBLE, "%s is overdue for %s", what, str_text(&span));
 	}
+	judge_certificate(j, side);
 	str_clear(&span);
 	free(what);
 }

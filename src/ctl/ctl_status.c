@@ -9,9 +9,6 @@
 /* The loop's lag, ms, from which on a person should know. */
 #define LAG_WORTH_SAYING 1000
 
-/* Before a certificate ends, ms: the daemon's log says it from then on, too. */
-#define CERTIFICATE_SOON (INT64_C(14) * 24 * 3600 * 1000)
-
 struct view {
 	struct ctl_table *table;
 	int64_t now;
@@ -199,7 +196,7 @@ note_certificate(const struct view *v, const json_t *side)
 	struct str s = STR_INIT;
 	int64_t ends;
 
-	if (!ctl_json_time(side, "certificate_expires", &ends) || ends - v->now >= CERTIFICATE_SOON)
+	if (!ctl_json_time(side, "certificate_expires", &ends) || ends - v->now >= CTL_CERTIFICATE_SOON)
 		return;
 	str_appendf(&s, "The certificate of %s ", server != NULL ? server : "the server");
 	if (ends > v->now) {

@@ -57,6 +57,12 @@ judges(void **state)
 		 ""),
 		CTL_CHECK_TROUBLE,
 		"postrider CRITICAL: fetching for work is blocked: no route / pipe" NUMBERS},
+	    {STATUS(ACCOUNT(FINE ",\"server\":\"pop.example.org:995\",\"certificate_expires\":"
+				 "\"2025-12-01T10:18:00.123Z\"",
+			FINE ",\"certificate_expires\":\"2025-12-04T10:18:00.123Z\""),
+		 ""),
+		CTL_CHECK_WARNING,
+		"postrider WARNING: the certificate of pop.example.org:995 ends in 11 d" NUMBERS},
 	    /* An account that had nothing to send for a week fails only since it has. */
 	    {STATUS(ACCOUNT(FINE, "\"state\":\"backoff\",\"failures\":1,\"last_success\":"
 				  "\"2025-11-13T10:00:00.000Z\"" BECAUSE),
