@@ -10,9 +10,9 @@ from datetime import datetime, timezone
 import faults
 import pytest
 from support import messages
-from support.daemon import find_program
+from support.daemon import check_error, find_program
 from support.maildir import expected
-from support.spool import drop_letters, smtp_account
+from support.spool import RETRY, drop_letters, smtp_account
 
 MODES = ["implicit", "starttls"]
 
@@ -167,6 +167,23 @@ def test_a_pin_that_does_not_fit(daemon, certificates, serve, start, mode, pin):
     wrong = getattr(certificates["named"], pin)()
     start(peer, tls_ca_file=None, tls_fingerprint=wrong)
     fail(daemon, peer, "fingerprint|pin")
+
+
+@pytest.mark.parametrize("pin", ["fingerprint", "key_fingerprint"])
+def test_pins_for_sending(daemon, spool, certificates, make_relay, mode, pin):
+    """One of several; and one that does not fit is the account's trouble, not the message's."""
+    relay = make_relay(mode, cert="self-signed")
+    right, wrong = (getattr(certificates[cert], pin)() for cert in ("self-signed", "server"))
+    account = smtp_account(daemon, relay, tls_fingerprint=[wrong])
+    daemon.configure(account, retry=RETRY).start()
+    drop_letters(spool, 1)
+    status = spool.wait_status(lambda s: s["last_error"], "a failure")
+    check_error(status, "tls", "fingerprint")
+    assert relay.sent_command("MAIL") == []
+    daemon.configure(smtp_account(daemon, relay, tls_fingerprint=[wrong, right]), retry=RETRY)
+    daemon.ctl("reload")
+    relay.wait_accepted(1)
+    spool.wait_empty()
 
 
 # Versions, client certificates, keys
