@@ -196,7 +196,8 @@ note_certificate(const struct view *v, const json_t *side)
 	struct str s = STR_INIT;
 	int64_t ends;
 
-	if (!ctl_json_time(side, "certificate_expires", &ends) || ends - v->now >= CTL_CERTIFICATE_SOON)
+	if (!ctl_json_time(side, "certificate_expires", &ends) ||
+	    ends - v->now >= CTL_CERTIFICATE_SOON)
 		return;
 	str_appendf(&s, "The certificate of %s ", server != NULL ? server : "the server");
 	if (ends > v->now) {

@@ -1,5 +1,5 @@
-"""SCRAM-SHA-256-PLUS: the login is bound to the TLS channel, so that whoever ends TLS in the middle,
-with a certificate that is believed, still cannot pass it on. Against GNU SASL's server side."""
+"""SCRAM-SHA-256-PLUS: the login is bound to the TLS channel, so that whoever ends TLS in the
+middle, with a certificate that is believed, still cannot pass it on. Against GNU SASL's server."""
 
 import os
 import subprocess

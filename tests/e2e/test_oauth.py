@@ -173,7 +173,7 @@ def test_the_reason_of_a_refusal(side, helper, mechanism):
     [
         ({"status": "401", "schemes": "bearer mac"}, r"\(401\)"),
         ({"status": 400, "error_description": "expired \x1b[2J"}, r"\(400: expired \\x1b"),
-        (["odd"], r'odd'),
+        (["odd"], "odd"),
         (None, "refused AUTH"),
     ],
 )

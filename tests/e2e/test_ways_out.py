@@ -95,7 +95,13 @@ def test_a_proxy_that_refuses_us(daemon, proxy, server, begin, login, words):
 
 @pytest.mark.parametrize(
     "reply, words",
-    [(1, "failed"), (2, "rules forbid"), (3, "network unreachable"), (5, "refused"), (99, "unknown")],
+    [
+        (1, "failed"),
+        (2, "rules forbid"),
+        (3, "network unreachable"),
+        (5, "refused"),
+        (99, "unknown"),
+    ],
 )
 def test_a_proxy_that_refuses_the_connection(daemon, proxy, server, begin, reply, words):
     proxy.on("REQUEST", lambda session, _: session.answer(reply) or True)

@@ -1,5 +1,5 @@
-"""A SOCKS5 proxy (RFC 1928, RFC 1929) on loopback for tests: it resolves names by a table of its own
-and keeps what it was asked."""
+"""A SOCKS5 proxy (RFC 1928, RFC 1929) on loopback for tests: it resolves names by a table of its
+own and keeps what it was asked."""
 
 import select
 import socket
