@@ -74,7 +74,7 @@ def test_fetching(daemon, serve, keys, version):
     first, *others = server.logins()
     assert first == "SCRAM-SHA-256-PLUS yes"
     assert others == [first + " resumed"] * 2
-    assert ("TLSv1.2" if version else "TLSv1.3") in daemon.session_logs()[0]
+    assert ("TLSv1.2" if version else "TLSv1.3") in daemon.ended_session_logs(3)[0]
 
 
 def test_sending(daemon, spool, serve, keys, version):

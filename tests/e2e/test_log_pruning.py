@@ -56,7 +56,7 @@ def test_reload(daemon, peer, box):
     configure(daemon, peer, keep="14d")
     daemon.ctl("reload")
     wait_for(lambda: not os.path.exists(old), "the old log is pruned")
-    assert len(daemon.session_logs()) == 1
+    assert len(daemon.ended_session_logs(1)) == 1
 
 
 def test_idle_sessions(daemon, peer, box):

@@ -140,7 +140,7 @@ def test_tls_verify_off(daemon, serve, start, cert):
     peer = serve("implicit", cert=cert)
     start(peer, tls_verify=False, tls_ca_file=None)
     fetch_all(daemon, peer)
-    assert "not verified" in daemon.session_logs()[0]
+    assert "not verified" in daemon.ended_session_logs(1)[0]
 
 
 # Pins

@@ -258,6 +258,16 @@ class Daemon:
                 texts.append(file.read())
         return texts
 
+    def ended_session_logs(self, count, account="box"):
+        """The same, once `count` sessions or more are in them to their ends: they are written
+        behind what the daemon tells of a session."""
+
+        def look():
+            texts = self.session_logs(account)
+            return len(texts) >= count and all("--- closed: " in text for text in texts) and texts
+
+        return wait_for(look, lambda: f"{count} logs: {[t[-200:] for t in self.session_logs(account)]}")
+
 
 def check_error(status, kind, *words):
     error = status["last_error"]
