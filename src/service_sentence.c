@@ -3,7 +3,7 @@
 #include "base/str.h"
 #include "deliver/deliverer.h"
 #include "fetch/fetcher.h"
-#include "store/outqueue.h"
+#include "queue/outqueue.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
 #include "control/control_status.h"
 #include "deliver/deliverer.h"
 #include "fetch/fetcher.h"
-#include "store/outqueue.h"
+#include "queue/outqueue.h"
 
 #include <inttypes.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include "control/control_private.h"
 #include "control/control_status.h"
 #include "deliver/deliverer.h"
-#include "store/outid.h"
+#include "queue/outid.h"
 
 #include <stdio.h>
 #include <stdlib.h>

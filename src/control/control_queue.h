@@ -1,7 +1,7 @@
 #ifndef POSTRIDER_CONTROL_CONTROL_QUEUE_H
 #define POSTRIDER_CONTROL_CONTROL_QUEUE_H
 
-#include "store/outqueue.h"
+#include "queue/outqueue.h"
 
 struct control;
 struct control_client;

@@ -5,7 +5,7 @@
 #include "control/control_client.h"
 #include "deliver/deliverer.h"
 #include "fetch/fetcher.h"
-#include "store/outqueue.h"
+#include "queue/outqueue.h"
 
 #include <stdio.h>
 #include <string.h>

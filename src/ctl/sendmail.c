@@ -4,7 +4,7 @@
 #include "ctl/sendmail_input.h"
 #include "ctl/sendmail_options.h"
 #include "ctl/sendmail_place.h"
-#include "store/spool_writer.h"
+#include "queue/spool_writer.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -3,7 +3,7 @@
 
 #include "base/queue.h"
 #include "deliver/deliverer.h"
-#include "store/outqueue.h"
+#include "queue/outqueue.h"
 
 #include <stdbool.h>
 #include <stddef.h>

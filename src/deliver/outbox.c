@@ -8,7 +8,7 @@
 #include "deliver/sending.h"
 #include "net/address.h"
 #include "net/session_id.h"
-#include "store/outqueue.h"
+#include "queue/outqueue.h"
 
 #include <event2/event.h>
 #include <openssl/rand.h>

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/events.h"
 #include "deliver/settle.h"
-#include "store/outqueue.h"
+#include "queue/outqueue.h"
 
 static struct happening
 describe(enum happening_kind kind, const struct outbox *o, const struct outmessage *message)

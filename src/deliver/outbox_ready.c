@@ -7,7 +7,7 @@
 #include "deliver/sending.h"
 #include "deliver/settle.h"
 #include "proto/dsn.h"
-#include "store/outqueue.h"
+#include "queue/outqueue.h"
 
 #include <openssl/rand.h>
 #include <string.h>

@@ -8,8 +8,8 @@
 #include "config/config.h"
 #include "deliver/retry.h"
 #include "deliver/sending.h"
+#include "queue/outqueue.h"
 #include "session/standing.h"
-#include "store/outqueue.h"
 
 #include <stdio.h>
 #include <string.h>

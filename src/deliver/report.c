@@ -7,7 +7,7 @@
 #include "deliver/report_text.h"
 #include "proto/rfc5322_domain.h"
 #include "proto/smtp_data.h"
-#include "store/outqueue.h"
+#include "queue/outqueue.h"
 
 #include <stdlib.h>
 #include <string.h>

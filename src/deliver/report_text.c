@@ -3,7 +3,7 @@
 #include "config/config.h"
 #include "deliver/report.h"
 #include "proto/rfc5322_date.h"
-#include "store/outqueue.h"
+#include "queue/outqueue.h"
 
 #include <stdint.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #define POSTRIDER_DELIVER_ROUTE_H
 
 #include "base/str.h"
-#include "store/outqueue.h"
+#include "queue/outqueue.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -13,7 +13,7 @@
 #include "deliver/smtp_session.h"
 #include "net/address.h"
 #include "net/transcript.h"
-#include "store/outqueue.h"
+#include "queue/outqueue.h"
 #include "store/record.h"
 
 #include <event2/event.h>

@@ -4,7 +4,7 @@
 #include "base/str.h"
 #include "deliver/smtp_session.h"
 #include "proto/smtp_reply.h"
-#include "store/outqueue.h"
+#include "queue/outqueue.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,7 +2,7 @@
 #define POSTRIDER_TESTS_FAKE_DELIVERER_H
 
 #include "deliver/deliverer.h"
-#include "store/outqueue.h"
+#include "queue/outqueue.h"
 
 #include <event2/event.h>
 

@@ -8,8 +8,8 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "proto/rfc5322_envelope.h"
+#include "queue/outqueue.h"
 #include "store/mailbox.h"
-#include "store/outqueue.h"
 
 #include <dirent.h>
 #include <event2/event.h>

@@ -4,7 +4,7 @@
 #include "base/verdict.h"
 #include "config/config.h"
 #include "deliver/report.h"
-#include "store/outqueue.h"
+#include "queue/outqueue.h"
 
 #include <stdlib.h>
 #include <string.h>

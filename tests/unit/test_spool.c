@@ -3,8 +3,8 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/xalloc.h"
-#include "store/lease.h"
-#include "store/spool.h"
+#include "queue/lease.h"
+#include "queue/spool.h"
 
 #include <errno.h>
 #include <fcntl.h>

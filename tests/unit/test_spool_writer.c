@@ -1,7 +1,7 @@
 #include "unit.h"
 
 #include "base/str.h"
-#include "store/spool_writer.h"
+#include "queue/spool_writer.h"
 
 #include <dirent.h>
 #include <errno.h>
