@@ -28,7 +28,7 @@ enum { PARCELS_MAX = 4 };
 enum parcel_state {
 	PARCEL_READING, /* its first piece is being read */
 	PARCEL_READY,
-	PARCEL_SENT /* given to the session */
+	PARCEL_SENT /* given to the session; two at most, one behind the other */
 };
 
 /* A message in hand.  Owned by the sending. */
@@ -234,6 +234,8 @@ on_next(const struct smtp_message **message, void *arg)
 
 	take_parcels(s);
 	p = TAILQ_FIRST(&s->parcels);
+	while (p != NULL && p->state == PARCEL_SENT)
+		p = TAILQ_NEXT(p, link);
 	if (p == NULL || p->state != PARCEL_READY || s->stopping)
 		return false;
 	p->state = PARCEL_SENT;
@@ -299,18 +301,32 @@ note_results(struct parcel *p, const struct smtp_result *results)
 		s->result.octets += p->smtp.size;
 }
 
+static bool
+has_sent(const struct sending *s)
+{
+	const struct parcel *p;
+
+	TAILQ_FOREACH (p, &s->parcels, link)
+		if (p->state == PARCEL_SENT)
+			return true;
+	return false;
+}
+
 static void
 on_done(const struct smtp_message *message, const struct smtp_result *results, void *arg)
 {
 	struct parcel *p = message->tag;
+	struct sending *s = arg;
 
-	(void)arg;
 	note_results(p, results);
 	p->first += p->count;
 	if (p->first < p->open_count)
 		parcel_read(p);
 	else
 		parcel_finish(p, NULL);
+	/* The fate that was waited for is here; the next envelope left before the stop. */
+	if (s->stopping && has_sent(s) && !sending_awaits_fate(s))
+		smtp_session_stop(s->session);
 }
 
 static void

@@ -154,6 +154,7 @@ smtp_enter_dot(struct smtp_session *s)
 	s->transaction.dot_sent = true;
 	conn_progress(s->conn);
 	conn_set_silence(s->conn, SMTP_SILENCE_DOT);
+	s->seek = true;
 }
 
 enum smtp_state
@@ -162,7 +163,7 @@ smtp_on_dot(struct smtp_session *s, const struct smtp_reply *reply)
 	enum smtp_state next = take_verdict(s, reply);
 
 	s->rset_needed = false;
-	return next == SMTP_STATE_READY ? smtp_transaction_end(s) : next;
+	return next == SMTP_STATE_READY ? smtp_transaction_advance(s) : next;
 }
 
 /* RFC 2920 section 3.1: DATA was sent with the RCPTs, and 354 comes though all were refused. */

@@ -54,6 +54,16 @@ smtp_fate_decide_open(struct smtp_session *s, const struct smtp_result *result)
 			smtp_fate_decide(s, i, result);
 }
 
+void
+smtp_fate_reopen(struct smtp_session *s)
+{
+	struct smtp_transaction *t = &s->transaction;
+
+	for (size_t i = 0; i < t->message->recipient_count; i++)
+		if (t->results[i].code != 0)
+			t->stands[i] = SMTP_STAND_OPEN;
+}
+
 /*
  * Behind the final dot only a reply tells; before MAIL, and with the account's own trouble, nothing
  * is held against the message.
@@ -64,7 +74,7 @@ smtp_fate_decide_by_verdict(struct smtp_session *s)
 	const struct smtp_transaction *t = &s->transaction;
 	struct smtp_result result;
 
-	if (s->account_trouble || !t->mail_sent || !smtp_transaction_has_left(s))
+	if (s->account_trouble || !smtp_transaction_was_tried(s))
 		smtp_fate_from_text(&result, SMTP_UNTRIED, t->stage, "", "%s", s->why.text);
 	else if (t->dot_sent)
 		smtp_fate_from_text(&result, SMTP_UNKNOWN, t->stage, "",
@@ -91,9 +101,8 @@ is_sent_to_anybody(const struct smtp_transaction *t)
  * deferred each time, would keep the last ones from ever being tried.
  */
 void
-smtp_fate_settle_again(struct smtp_session *s)
+smtp_fate_settle_again(const struct smtp_session *s, struct smtp_transaction *t)
 {
-	const struct smtp_transaction *t = &s->transaction;
 	bool over = s->state == SMTP_STATE_CLOSED;
 	bool sent = is_sent_to_anybody(t);
 

@@ -205,10 +205,7 @@ finish(struct smtp_session *s)
 {
 	s->over = true;
 	hang_up(s);
-	if (s->transaction.message != NULL) {
-		smtp_fate_decide_by_verdict(s);
-		smtp_transaction_end(s);
-	}
+	smtp_transaction_end_all(s);
 	s->handler->closed(&s->why, s->slow, s->arg);
 }
 
@@ -232,6 +229,20 @@ seek(struct smtp_session *s)
 	}
 }
 
+/* While the final dot waits for its reply: whether another envelope can follow it. */
+static void
+look_ahead(struct smtp_session *s)
+{
+	const struct smtp_message *message;
+
+	while (s->seek && !s->failing && smtp_transaction_may_go_ahead(s)) {
+		if (s->handler->next(&message, s->arg))
+			smtp_transaction_go_ahead(s, message);
+		else
+			s->seek = false;
+	}
+}
+
 static void
 turn_cb(evutil_socket_t fd, short what, void *arg)
 {
@@ -244,6 +255,7 @@ turn_cb(evutil_socket_t fd, short what, void *arg)
 	if (s->ask_body)
 		smtp_ask_body(s);
 	seek(s);
+	look_ahead(s);
 	if (s->failing)
 		smtp_set_state(s, SMTP_STATE_CLOSED);
 	if (s->state == SMTP_STATE_CLOSED)
@@ -364,6 +376,7 @@ on_conn(struct conn *conn, enum conn_event event, const struct conn_info *info, 
 		break;
 	}
 	seek(s);
+	look_ahead(s);
 	if (s->state == SMTP_STATE_CLOSED && !s->failing)
 		finish(s);
 	return 0;
@@ -390,6 +403,7 @@ connect_server(struct smtp_session *s, const struct smtp_session_settings *setti
 	    .line_max = SMTP_LINE_MAX,
 	    .silence = SMTP_SILENCE_COMMAND,
 	    .watch = settings->watch,
+	    .ack_at_once = true,
 	};
 
 	return session_connect(&to, on_conn, s);
@@ -432,6 +446,7 @@ smtp_session_free(struct smtp_session **session)
 	hang_up(s);
 	event_free(s->turn);
 	smtp_transaction_clear(&s->transaction);
+	smtp_transaction_clear(&s->ahead);
 	smtp_reply_clear(&s->reply);
 	secret_unref(&s->secret);
 	free(s->helo);
@@ -477,7 +492,7 @@ smtp_session_stop(struct smtp_session *s)
 bool
 smtp_session_awaits_fate(const struct smtp_session *s)
 {
-	return s->state == SMTP_STATE_DOT;
+	return s->state == SMTP_STATE_DOT && s->transaction.message != NULL;
 }
 
 int64_t

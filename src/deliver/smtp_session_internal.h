@@ -81,6 +81,7 @@ struct smtp_transaction {
 	uint64_t octets_before; /* out on this connection */
 	const char *stage;      /* for what ends it from outside */
 	bool utf8;              /* goes with SMTPUTF8 */
+	bool is_ahead;          /* its envelope left behind the dot of the one before */
 	bool mail_sent;
 	bool mail_refused;
 	bool dot_sent;
@@ -111,7 +112,8 @@ struct smtp_session {
 	struct sasl_exchange *login;
 
 	struct smtp_transaction transaction;
-	unsigned transactions; /* on this connection */
+	struct smtp_transaction ahead; /* what is said of it comes behind the reply to the dot */
+	unsigned transactions;         /* on this connection */
 	bool rset_needed;
 
 	struct event *turn; /* what the owner asked for, in the next turn */
@@ -168,11 +170,31 @@ enum smtp_state smtp_on_login(struct smtp_session *s, const struct smtp_reply *r
 /* Begins with a message of the owner's: RSET, ENVELOPE, or READY when nothing was to be sent. */
 enum smtp_state smtp_transaction_begin(struct smtp_session *s, const struct smtp_message *message);
 
+/*
+ * RFC 2920 section 3.1: the envelope of the next message may leave behind the final dot, whose
+ * reply is not waited for.  Not before the dot: as long as that has not left, an answer is an early
+ * one that ends the session, and nothing else is under way.
+ */
+bool smtp_transaction_may_go_ahead(const struct smtp_session *s);
+void smtp_transaction_go_ahead(struct smtp_session *s, const struct smtp_message *message);
+
 /* False as long as no octet of its commands is under way: nothing can be an answer to them. */
 bool smtp_transaction_has_left(const struct smtp_session *s);
 
-/* Every recipient is decided: tells the owner. */
+/*
+ * False as long as what ends the session says nothing of this message: its envelope has not left,
+ * or it left ahead and what comes may still be about the message before.
+ */
+bool smtp_transaction_was_tried(const struct smtp_session *s);
+
+/* Every recipient is decided: tells the owner.  READY, or CLOSED when that one ended the session. */
 enum smtp_state smtp_transaction_end(struct smtp_session *s);
+
+/* The same behind the final dot: the message whose envelope has left already is the next. */
+enum smtp_state smtp_transaction_advance(struct smtp_session *s);
+
+/* The session is over: the owner is told of what is under way. */
+void smtp_transaction_end_all(struct smtp_session *s);
 void smtp_transaction_clear(struct smtp_transaction *t);
 
 /* True when no further message goes over this connection. */
@@ -211,10 +233,13 @@ void smtp_fate_from_text(struct smtp_result *result, enum smtp_fate fate, const 
 void smtp_fate_decide(struct smtp_session *s, size_t recipient, const struct smtp_result *result);
 void smtp_fate_decide_open(struct smtp_session *s, const struct smtp_result *result);
 
+/* What the server said of the recipients does not count: they are open again. */
+void smtp_fate_reopen(struct smtp_session *s);
+
 /* The session ended: whoever is not decided is so by how far the transaction came, and why. */
 void smtp_fate_decide_by_verdict(struct smtp_session *s);
 
 /* Takes back the "again" of results for whom it would lead nowhere. */
-void smtp_fate_settle_again(struct smtp_session *s);
+void smtp_fate_settle_again(const struct smtp_session *s, struct smtp_transaction *t);
 
 #endif

@@ -6,6 +6,20 @@
 
 #include <stdlib.h>
 
+static bool
+is_pipelining(const struct smtp_session *s)
+{
+	switch (s->config->pipelining) {
+	case PIPELINING_ON:
+		return true;
+	case PIPELINING_OFF:
+		return false;
+	case PIPELINING_AUTO:
+		break;
+	}
+	return s->capabilities.pipelining;
+}
+
 /* -- begin and end ----------------------------------------------------------------------------- */
 
 void
@@ -19,20 +33,27 @@ smtp_transaction_clear(struct smtp_transaction *t)
 	*t = (struct smtp_transaction){0};
 }
 
-enum smtp_state
-smtp_transaction_end(struct smtp_session *s)
+static void
+tell_end(struct smtp_session *s, struct smtp_transaction *place)
 {
-	struct smtp_transaction t = s->transaction;
+	struct smtp_transaction t = *place;
 
-	smtp_fate_settle_again(s);
-	s->transaction = (struct smtp_transaction){0};
+	smtp_fate_settle_again(s, &t);
+	*place = (struct smtp_transaction){0};
 	s->handler->done(t.message, t.results, s->arg);
 	smtp_transaction_clear(&t);
-	return SMTP_STATE_READY;
 }
 
 enum smtp_state
-smtp_transaction_begin(struct smtp_session *s, const struct smtp_message *message)
+smtp_transaction_end(struct smtp_session *s)
+{
+	tell_end(s, &s->transaction);
+	return s->failing ? SMTP_STATE_CLOSED : SMTP_STATE_READY;
+}
+
+/* False when nobody is left to be asked about. */
+static bool
+prepare(struct smtp_session *s, const struct smtp_message *message)
 {
 	struct smtp_transaction *t = &s->transaction;
 
@@ -40,7 +61,13 @@ smtp_transaction_begin(struct smtp_session *s, const struct smtp_message *messag
 	    .message = message, .stage = "mail", .octets_before = smtp_session_octets_out(s)};
 	t->results = xcalloc(message->recipient_count + 1, sizeof *t->results);
 	t->stands = xcalloc(message->recipient_count + 1, sizeof *t->stands);
-	if (!smtp_envelope_prepare(s))
+	return smtp_envelope_prepare(s);
+}
+
+enum smtp_state
+smtp_transaction_begin(struct smtp_session *s, const struct smtp_message *message)
+{
+	if (!prepare(s, message))
 		return smtp_transaction_end(s);
 	return s->rset_needed ? SMTP_STATE_RSET : SMTP_STATE_ENVELOPE;
 }
@@ -49,6 +76,14 @@ bool
 smtp_transaction_has_left(const struct smtp_session *s)
 {
 	return smtp_session_octets_out(s) > s->transaction.octets_before;
+}
+
+bool
+smtp_transaction_was_tried(const struct smtp_session *s)
+{
+	const struct smtp_transaction *t = &s->transaction;
+
+	return t->mail_sent && smtp_transaction_has_left(s) && (!t->is_ahead || t->answered > 0);
 }
 
 bool
@@ -68,7 +103,8 @@ smtp_transaction_abort(
 
 	switch (outcome) {
 	case SMTP_SLOW_DOWN:
-		smtp_fate_from_reply(s, &result, SMTP_DEFERRED, t->stage, reply);
+		smtp_fate_from_reply(s, &result,
+		    smtp_transaction_was_tried(s) ? SMTP_DEFERRED : SMTP_UNTRIED, t->stage, reply);
 		smtp_fate_decide_open(s, &result);
 		return smtp_slowed(s, t->stage);
 	case SMTP_ACCOUNT_TROUBLE:
@@ -77,6 +113,64 @@ smtp_transaction_abort(
 		return smtp_refused(s, FAIL_SERVER, t->stage, "to take mail");
 	default:
 		return smtp_disorder(s, t->stage, "an answer that does not belong there");
+	}
+}
+
+/* -- ahead of the reply to the final dot ------------------------------------------------------- */
+
+bool
+smtp_transaction_may_go_ahead(const struct smtp_session *s)
+{
+	return s->state == SMTP_STATE_DOT && s->ahead.message == NULL && !s->quit_wanted &&
+	       is_pipelining(s) && !smtp_transaction_was_last(s);
+}
+
+void
+smtp_transaction_go_ahead(struct smtp_session *s, const struct smtp_message *message)
+{
+	struct smtp_transaction under_way = s->transaction;
+	struct smtp_transaction *t = &s->ahead;
+	bool is_open = prepare(s, message);
+
+	*t = s->transaction;
+	s->transaction = under_way;
+	if (!is_open) {
+		tell_end(s, t);
+		return;
+	}
+	t->is_ahead = true;
+	t->mail_sent = true;
+	s->transactions++;
+	while (t->sent < t->command_count)
+		conn_send(s->conn, t->commands[t->sent++].line);
+}
+
+static void
+take_ahead(struct smtp_session *s)
+{
+	s->transaction = s->ahead;
+	s->ahead = (struct smtp_transaction){0};
+}
+
+enum smtp_state
+smtp_transaction_advance(struct smtp_session *s)
+{
+	enum smtp_state next = smtp_transaction_end(s);
+
+	if (next != SMTP_STATE_READY || s->ahead.message == NULL)
+		return next;
+	take_ahead(s);
+	return SMTP_STATE_ENVELOPE;
+}
+
+void
+smtp_transaction_end_all(struct smtp_session *s)
+{
+	while (s->transaction.message != NULL || s->ahead.message != NULL) {
+		if (s->transaction.message == NULL)
+			take_ahead(s);
+		smtp_fate_decide_by_verdict(s);
+		smtp_transaction_end(s);
 	}
 }
 
@@ -98,20 +192,6 @@ smtp_on_rset(struct smtp_session *s, const struct smtp_reply *reply)
 }
 
 /* -- MAIL, RCPT, DATA -------------------------------------------------------------------------- */
-
-static bool
-is_pipelining(const struct smtp_session *s)
-{
-	switch (s->config->pipelining) {
-	case PIPELINING_ON:
-		return true;
-	case PIPELINING_OFF:
-		return false;
-	case PIPELINING_AUTO:
-		break;
-	}
-	return s->capabilities.pipelining;
-}
 
 /* Without pipelining DATA is not sent when nobody is left to send to. */
 static bool
@@ -151,8 +231,10 @@ go_on(struct smtp_session *s)
 void
 smtp_enter_envelope(struct smtp_session *s)
 {
-	s->transaction.mail_sent = true;
-	s->transactions++;
+	if (!s->transaction.is_ahead) {
+		s->transaction.mail_sent = true;
+		s->transactions++;
+	}
 	go_on(s);
 }
 
@@ -231,12 +313,20 @@ on_rcpt(struct smtp_session *s, size_t recipient, const struct smtp_reply *reply
 	}
 }
 
-/* RFC 2920 section 3.1: DATA may have left though nobody is there, and be taken even so. */
+/*
+ * RFC 2920 section 3.1: DATA may have left though nobody is there, and be taken even so.  2yz is
+ * the answer to another command: server and client are out of step, as behind one reply too many,
+ * and what seemed to be said of a recipient was said of the one before.
+ */
 static enum smtp_state
 on_data(struct smtp_session *s, const struct smtp_reply *reply)
 {
 	enum smtp_outcome outcome = smtp_outcome_judge(SMTP_STEP_DATA, reply->code, &reply->status);
 
+	if (reply->code / 100 == 2) {
+		smtp_fate_reopen(s);
+		return smtp_transaction_abort(s, SMTP_DISORDER, reply);
+	}
 	if (s->transaction.accepted == 0)
 		return reply->code / 100 == 3 ? SMTP_STATE_EMPTY_DOT : go_on(s);
 	if (outcome == SMTP_ACCEPTED)

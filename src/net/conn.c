@@ -213,6 +213,7 @@ conn_new(struct net *net, const struct conn_settings *settings, conn_cb *cb, voi
 	c->fd = -1;
 	c->silence = settings->silence;
 	c->deadline = settings->deadline;
+	c->ack_at_once = settings->ack_at_once;
 	c->active_at = clock_mono();
 	c->turn_event = evtimer_new(net->base, conn_io_turn_cb, c);
 	c->timer = evtimer_new(net->base, timer_cb, c);

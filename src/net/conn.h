@@ -69,6 +69,12 @@ struct conn_settings {
 	int64_t connect_budget;                 /* ms for resolving and connecting, all addresses */
 	int64_t deadline;               /* ms without progress, see conn_progress(); 0: none */
 	const struct conn_watch *watch; /* borrowed until the conn is freed; NULL: nobody looks */
+	/*
+	 * For conversations that go on asking before they are answered: a peer that answers in
+	 * several small writes holds each back until the one before is acknowledged (RFC 896), and
+	 * we, with nothing to send, would put that off by 40 ms.
+	 */
+	bool ack_at_once;
 };
 
 /* Starts resolving and connecting.  net is borrowed until the conn is freed. */

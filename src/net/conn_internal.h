@@ -54,6 +54,7 @@ struct conn {
 	bool paused;
 	bool starttls_wanted;
 	bool secured;
+	bool ack_at_once;
 	struct verdict why;
 
 	struct connector *connector;

@@ -8,6 +8,8 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -289,12 +291,23 @@ may_read(const struct conn *c)
 	       (c->phase == PHASE_PROXY || may_deliver(c));
 }
 
+/* tcp(7): this does not last, so it is said before each reading. */
+static void
+acknowledge(const struct conn *c)
+{
+	int on = 1;
+
+	if (c->ack_at_once)
+		setsockopt(c->fd, IPPROTO_TCP, TCP_QUICKACK, &on, sizeof on);
+}
+
 /* Reads until there is nothing, nobody wants more, or the others should have their turn. */
 static void
 receive(struct conn *c)
 {
 	size_t left = TURN_MAX, got;
 
+	acknowledge(c);
 	deliver(c);
 	while (may_read(c)) {
 		make_room(&c->in);

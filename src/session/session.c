@@ -22,6 +22,7 @@ session_connect(const struct session_connect *to, conn_cb *cb, void *arg)
 	    .connect_budget = session_silence(to->endpoint, CONNECT_BUDGET),
 	    .deadline = to->endpoint->deadline,
 	    .watch = to->watch,
+	    .ack_at_once = to->ack_at_once,
 	};
 
 	return conn_new(to->net, &settings, cb, arg);

@@ -3,6 +3,7 @@
 
 #include "net/conn.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,7 @@ struct session_connect {
 	size_t line_max; /* of the protocol */
 	int64_t silence; /* the standard one before the first line, ms */
 	const struct conn_watch *watch; /* NULL: nobody looks */
+	bool ack_at_once;
 };
 
 /* Starts connecting: conn_new() with what the endpoint says of time. */

@@ -3,13 +3,14 @@
  *
  *   CONFIG key=value ...   also auth=MECHANISM max_messages=N notify=LIST ret=WORD helo=NAME;
  *                          texts=on tells the text of each result, free=late frees the session
- *                          only at the end; the secret is always "secret"
+ *                          only at the end, stop=NAME stops it in the done() of that message;
+ *                          the secret is always "secret"
  *   MESSAGE NAME SENDER RECIPIENT... key...
  *                          one more for next(); keys: size=N envid=ID 8bit utf8; "-" is the null
  *                          sender
  *   EVENT stuck|drained    what was sent does not leave; it does again
  *   REPEAT N text          the server sends the line N times
- *   DO go|quit|fail|fail-late|piece TEXT|last TEXT|fill N|body-failed
+ *   DO go|quit|stop|fail|fail-late|piece TEXT|last TEXT|fill N|body-failed
  *                          what the owner does; fill is a piece of N octets, in lines, that are not
  *                          to be looked at; fail-late: what waited to leave would do so in the same
  *                          turn, and "O: (left)" tells that it did
@@ -50,6 +51,7 @@ struct stage {
 	struct note notes[MESSAGES_MAX];
 	size_t note_count, note_given;
 	bool texts, free_late;
+	char stop[16];
 };
 
 /* -- the owner ------------------------------------------------------------------------------- */
@@ -108,6 +110,8 @@ on_done(const struct smtp_message *message, const struct smtp_result *results, v
 			script_happened('T', "%s", r->text);
 	}
 	script_happened('H', "done %s", name_of(message));
+	if (strcmp(stage->stop, name_of(message)) == 0)
+		smtp_session_stop(stage->session);
 }
 
 static void
@@ -172,6 +176,8 @@ set_key(const char *key, const char *value, void *arg)
 		stage->texts = true;
 	else if (strcmp(key, "free") == 0)
 		stage->free_late = true;
+	else if (strcmp(key, "stop") == 0)
+		snprintf(stage->stop, sizeof stage->stop, "%s", value);
 	else if (strcmp(key, "auth") == 0)
 		return set_auth(&c->endpoint, value);
 	else
@@ -276,6 +282,8 @@ play_do(struct stage *stage, const struct script_step *step)
 		smtp_session_go(stage->session);
 	} else if (strcmp(step->rest, "quit") == 0) {
 		smtp_session_quit(stage->session);
+	} else if (strcmp(step->rest, "stop") == 0) {
+		smtp_session_stop(stage->session);
 	} else if (strcmp(step->rest, "fail") == 0) {
 		verdict_fail(&why, FAIL_LOCAL, "stop", "the daemon stops");
 		smtp_session_fail(stage->session, &why);
