@@ -544,13 +544,20 @@ sending_go(struct sending *s)
 		smtp_session_go(s->session);
 }
 
+/* False when its text may be on its way. */
+static bool
+parcel_take_back(struct parcel *p)
+{
+	return p->state != PARCEL_SENT || smtp_session_withdraw(p->sending->session, &p->smtp);
+}
+
 void
 sending_withdraw(struct sending *s, const char *id)
 {
 	struct parcel *p, *next;
 
 	TAILQ_FOREACH_SAFE (p, &s->parcels, link, next)
-		if (strcmp(p->message->id, id) == 0 && p->state != PARCEL_SENT && p->first == 0)
+		if (strcmp(p->message->id, id) == 0 && p->first == 0 && parcel_take_back(p))
 			parcel_finish(p, NULL);
 	sending_go(s); /* those behind it may have waited for it */
 }

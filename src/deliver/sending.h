@@ -72,7 +72,10 @@ struct sending *sending_new(const struct sending_settings *settings,
 /* There may be something to take again. */
 void sending_go(struct sending *sending);
 
-/* Gives the message back, as settled() has it, when none of it was given to the server yet. */
+/*
+ * Gives the message back, as settled() has it, when none of it was given to the server yet, or no
+ * more than the envelope, behind a final dot that waits.
+ */
 void sending_withdraw(struct sending *sending, const char *id);
 
 /* No more messages; a final dot that was sent is waited for, anything else is cut off. */

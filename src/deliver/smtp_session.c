@@ -490,6 +490,16 @@ smtp_session_stop(struct smtp_session *s)
 }
 
 bool
+smtp_session_withdraw(struct smtp_session *s, const struct smtp_message *message)
+{
+	if (s->ahead.message != message)
+		return false;
+	smtp_transaction_clear(&s->ahead);
+	s->ahead_withdrawn = true;
+	return true;
+}
+
+bool
 smtp_session_awaits_fate(const struct smtp_session *s)
 {
 	return s->state == SMTP_STATE_DOT && s->transaction.message != NULL;

@@ -65,7 +65,11 @@ struct smtp_handler {
 	/* Greeting, TLS and authentication are behind: messages may come. */
 	void (*ready)(void *arg);
 
-	/* The next message; false when there is none at the moment. */
+	/*
+	 * The next message; false when there is none at the moment.  Asked, too, while the final
+	 * dot of the one before waits for its reply, and that one's done() comes first then, unless
+	 * there is nothing to be sent for the new one.
+	 */
 	bool (*next)(const struct smtp_message **message, void *arg);
 
 	/*
@@ -138,6 +142,13 @@ void smtp_session_fail(struct smtp_session *session, const struct verdict *why);
  * while a final dot waits for its reply.
  */
 void smtp_session_stop(struct smtp_session *session);
+
+/*
+ * Takes back a message whose envelope follows a final dot that waits for its reply: no done() comes
+ * for it.  The server may be about to want its text, so the session ends with that reply.  False
+ * when the message is not there, but under way.
+ */
+bool smtp_session_withdraw(struct smtp_session *session, const struct smtp_message *message);
 
 /* True while a final dot waits for its reply. */
 bool smtp_session_awaits_fate(const struct smtp_session *session);

@@ -113,6 +113,7 @@ struct smtp_session {
 
 	struct smtp_transaction transaction;
 	struct smtp_transaction ahead; /* what is said of it comes behind the reply to the dot */
+	bool ahead_withdrawn;          /* its envelope has left: nothing else can follow */
 	unsigned transactions;         /* on this connection */
 	bool rset_needed;
 
@@ -187,7 +188,7 @@ bool smtp_transaction_has_left(const struct smtp_session *s);
  */
 bool smtp_transaction_was_tried(const struct smtp_session *s);
 
-/* Every recipient is decided: tells the owner.  READY, or CLOSED when that one ended the session. */
+/* Every recipient is decided: tells the owner.  READY, or CLOSED when that ended the session. */
 enum smtp_state smtp_transaction_end(struct smtp_session *s);
 
 /* The same behind the final dot: the message whose envelope has left already is the next. */

@@ -121,8 +121,8 @@ smtp_transaction_abort(
 bool
 smtp_transaction_may_go_ahead(const struct smtp_session *s)
 {
-	return s->state == SMTP_STATE_DOT && s->ahead.message == NULL && !s->quit_wanted &&
-	       is_pipelining(s) && !smtp_transaction_was_last(s);
+	return s->state == SMTP_STATE_DOT && s->ahead.message == NULL && !s->ahead_withdrawn &&
+	       !s->quit_wanted && is_pipelining(s) && !smtp_transaction_was_last(s);
 }
 
 void
@@ -157,6 +157,8 @@ smtp_transaction_advance(struct smtp_session *s)
 {
 	enum smtp_state next = smtp_transaction_end(s);
 
+	if (s->ahead_withdrawn)
+		return SMTP_STATE_CLOSED;
 	if (next != SMTP_STATE_READY || s->ahead.message == NULL)
 		return next;
 	take_ahead(s);

@@ -10,7 +10,7 @@
  *                          sender
  *   EVENT stuck|drained    what was sent does not leave; it does again
  *   REPEAT N text          the server sends the line N times
- *   DO go|quit|stop|fail|fail-late|piece TEXT|last TEXT|fill N|body-failed
+ *   DO go|quit|stop|withdraw NAME|fail|fail-late|piece TEXT|last TEXT|fill N|body-failed
  *                          what the owner does; fill is a piece of N octets, in lines, that are not
  *                          to be looked at; fail-late: what waited to leave would do so in the same
  *                          turn, and "O: (left)" tells that it did
@@ -269,6 +269,17 @@ play_fill(struct stage *stage, size_t len)
 	free(data);
 }
 
+/* Complains when the session does not give it back. */
+static void
+play_withdraw(struct stage *stage, const struct script_step *step, const char *name)
+{
+	for (size_t i = 0; i < stage->note_given; i++)
+		if (strcmp(stage->notes[i].name, name) == 0 &&
+		    smtp_session_withdraw(stage->session, &stage->notes[i].message))
+			return;
+	script_complain(step, "%s is not given back", name);
+}
+
 static void
 play_do(struct stage *stage, const struct script_step *step)
 {
@@ -282,6 +293,8 @@ play_do(struct stage *stage, const struct script_step *step)
 		smtp_session_go(stage->session);
 	} else if (strcmp(step->rest, "quit") == 0) {
 		smtp_session_quit(stage->session);
+	} else if (strcmp(step->rest, "withdraw") == 0) {
+		play_withdraw(stage, step, rest);
 	} else if (strcmp(step->rest, "stop") == 0) {
 		smtp_session_stop(stage->session);
 	} else if (strcmp(step->rest, "fail") == 0) {
