@@ -255,11 +255,26 @@ refuse_message(struct smtp_session *s, enum smtp_outcome outcome, const struct s
 	return go_on(s);
 }
 
+/*
+ * A server that refused a message before its end, and takes the rest of the text for commands,
+ * answers 500 to each of those lines: that speaks of no envelope that left ahead.  What left by
+ * itself may be a line too long for the server (RFC 5321 section 4.3.2).
+ */
+static bool
+is_about_text(const struct smtp_transaction *t, const struct smtp_reply *reply)
+{
+	return t->is_ahead && reply->code == 500;
+}
+
 static enum smtp_state
 on_mail(struct smtp_session *s, const struct smtp_reply *reply)
 {
 	enum smtp_outcome outcome = smtp_outcome_judge(SMTP_STEP_MAIL, reply->code, &reply->status);
 
+	if (is_about_text(&s->transaction, reply)) {
+		s->transaction.answered = 0;
+		return smtp_transaction_abort(s, SMTP_DISORDER, reply);
+	}
 	if (outcome != SMTP_ACCEPTED) {
 		s->transaction.mail_refused = true;
 		return refuse_message(s, outcome, reply);
