@@ -16,6 +16,7 @@
 #include "net/log_keeper.h"
 #include "net/net.h"
 #include "net/net_watch.h"
+#include "reloader.h"
 #include "service.h"
 #include "store/mailbox.h"
 
@@ -44,18 +45,6 @@ struct options {
 	bool verbose;
 };
 
-struct reload {
-	struct job job;
-	bool running;
-	bool again; /* asked for while it ran */
-	struct config *loaded;
-	struct config_faults faults;
-	control_reload_done *done; /* of the run under way */
-	void *done_arg;
-	control_reload_done *next_done; /* of the one after it */
-	void *next_done_arg;
-};
-
 /* Everything the daemon owns; lives from main() to its end. */
 struct postriderd {
 	struct options options;
@@ -77,7 +66,7 @@ struct postriderd {
 	struct net_watch *net_watch; /* NULL with --once */
 	struct event *signals[3];
 	struct event *patience; /* the end of shutdown_timeout */
-	struct reload reload;
+	struct reloader *reloader;
 	int64_t started;
 	bool stopping;
 	unsigned running;      /* of fetcher and deliverer: how many have not stopped yet */
@@ -96,7 +85,7 @@ print_usage(FILE *out)
 	fprintf(out, "usage: postriderd [-c FILE] [-t] [--once] [-v] [-V] [-h]\n"
 		     "  -c FILE   configuration\n"
 		     "  -t        check the configuration completely and exit\n"
-		     "  --once    poll every account once, then exit\n"
+		     "  --once    fetch from every account and send what is due, then exit\n"
 		     "  -v        log at level debug\n"
 		     "  -V        print the version\n"
 		     "  -h        print this help\n");
@@ -216,60 +205,34 @@ apply_config(struct postriderd *d, struct config *config)
 }
 
 static void
-run_reload(struct job *job)
+on_reload_begun(void *arg)
 {
-	struct postriderd *d =
-	    (struct postriderd *)((char *)job - offsetof(struct postriderd, reload.job));
+	struct postriderd *d = arg;
 
-	d->reload.loaded = config_load(d->options.file, &d->reload.faults, NULL);
+	service_begin_reload(d->service);
 }
 
-static void start_reload(struct postriderd *d);
-
 static void
-on_reloaded(struct job *job)
+on_reload_over(struct config *loaded, const struct config_faults *faults, void *arg)
 {
-	struct postriderd *d =
-	    (struct postriderd *)((char *)job - offsetof(struct postriderd, reload.job));
-	struct reload *r = &d->reload;
-	control_reload_done *done = r->done;
+	struct postriderd *d = arg;
 
-	r->running = false;
-	r->done = NULL;
 	if (d->stopping) {
-		config_unref(&r->loaded);
-	} else if (r->loaded != NULL) {
-		apply_config(d, r->loaded);
+		config_unref(&loaded);
+	} else if (loaded != NULL) {
+		apply_config(d, loaded);
 	} else {
-		for (size_t i = 0; i < r->faults.count; i++)
-			log_error("%s", r->faults.text[i]);
+		for (size_t i = 0; i < faults->count; i++)
+			log_error("%s", faults->text[i]);
 		log_error("the configuration was not reloaded: the old one stays in force");
 	}
-	r->loaded = NULL;
-	service_end_reload(d->service, r->faults.count);
-	if (done != NULL)
-		done(r->faults.count > 0 ? &r->faults : NULL, r->done_arg);
-	config_faults_clear(&r->faults);
-	if (r->again && !d->stopping)
-		start_reload(d);
+	service_end_reload(d->service, faults->count);
 }
 
-static void
-start_reload(struct postriderd *d)
-{
-	struct reload *r = &d->reload;
-
-	r->again = r->running;
-	if (r->running || d->stopping)
-		return;
-	service_begin_reload(d->service);
-	r->running = true;
-	r->done = r->next_done;
-	r->done_arg = r->next_done_arg;
-	r->next_done = NULL;
-	r->job = (struct job){.run = run_reload, .done = on_reloaded};
-	worker_submit(d->load_worker, &r->job);
-}
+static const struct reloader_handler reloader_handler = {
+    .begun = on_reload_begun,
+    .over = on_reload_over,
+};
 
 /* -- stopping -------------------------------------------------------------------------------- */
 
@@ -319,6 +282,7 @@ begin_stop(struct postriderd *d)
 	if (d->stopping)
 		return;
 	d->stopping = true;
+	reloader_stop(d->reloader);
 	service_stop(d->service, d->config->shutdown_timeout);
 	log_info("stopping");
 	if (d->control != NULL)
@@ -339,7 +303,7 @@ signal_cb(evutil_socket_t number, short what, void *arg)
 		if (d->options.once)
 			log_info("SIGHUP is ignored: --once reads its configuration once");
 		else
-			start_reload(d);
+			reloader_start(d->reloader, NULL, NULL);
 		return;
 	}
 	if (d->options.once && !d->stopping)
@@ -370,9 +334,7 @@ on_control_reload(control_reload_done *done, void *done_arg, void *arg)
 {
 	struct postriderd *d = arg;
 
-	d->reload.next_done = done;
-	d->reload.next_done_arg = done_arg;
-	start_reload(d);
+	reloader_start(d->reloader, done, done_arg);
 }
 
 static void
@@ -463,6 +425,7 @@ open_rooms(struct postriderd *d)
 	d->log_worker = worker_new(d->base, "session-logs", NULL, NULL);
 	d->log_keeper = log_keeper_new(d->base, d->log_worker, &d->config->log);
 	d->load_worker = worker_new(d->base, "configuration", NULL, NULL);
+	d->reloader = reloader_new(d->load_worker, d->options.file, &reloader_handler, d);
 	d->lag = lag_new(d->base);
 
 	const struct fetcher_settings settings = {
@@ -497,6 +460,7 @@ close_rooms(struct postriderd *d)
 	fetcher_free(&d->fetcher);
 	deliverer_free(&d->deliverer);
 	worker_free(&d->load_worker);
+	reloader_free(&d->reloader);
 	service_free(&d->service);
 	vault_free(&d->vault);
 	net_free(&d->net);

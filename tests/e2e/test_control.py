@@ -1,5 +1,6 @@
 """The control socket, the daemon's options and its exit codes."""
 
+import contextlib
 import json
 import os
 import pwd
@@ -338,6 +339,18 @@ def test_a_bad_reload(running, peer):
     text = "\n".join(answer["faults"])
     assert "keep" in text and "nonsense" in text
     assert re.search(r"postrider\.conf:\d+: ", text)
+    running.fetch()
+
+
+def test_many_bad_reloads_at_once(running, peer):
+    """Those that come during a reading begin the next one, and each hears of all the faults."""
+    running.configure(running.account(peer, keep="sometimes", nonsense=1))
+    for _ in range(20):
+        with contextlib.ExitStack() as stack:
+            clients = [stack.enter_context(Control(running.socket)) for _ in range(8)]
+            for client in clients:
+                client.send(b"reload\n")
+            assert [len(client.receive()["faults"]) for client in clients] == [2] * 8
     running.fetch()
 
 
