@@ -120,15 +120,11 @@ ctl_flow_run(const struct ctl_call *call, int argc, char **argv)
 
 	if (getopt_long(argc, argv, "", none, NULL) != -1 || argc - optind != 1)
 		return ctl_call_usage("flow", CTL_FLOW_OPERANDS);
-	if (call->json) {
-		ctl_call_complain("flow has no JSON form; --json log has");
-		return EX_USAGE;
-	}
 	config = ctl_call_config(call, "flow", &code);
 	if (config != NULL)
 		entry = ctl_log_find(&logs, config, argv[optind], true, &code);
 	if (entry != NULL)
-		code = show(&logs, entry);
+		code = call->json ? ctl_log_show(&logs, entry, true) : show(&logs, entry);
 	ctl_logs_clear(&logs);
 	config_unref(&config);
 	return code;

@@ -38,10 +38,7 @@ parse(int argc, char **argv, struct request *r)
 	if (argc - optind > 1)
 		return ctl_call_usage("log", CTL_LOG_OPERANDS);
 	r->word = argv[optind];
-	if (!r->follow || !r->json)
-		return EX_OK;
-	ctl_call_complain("log --follow has no JSON form");
-	return EX_USAGE;
+	return EX_OK;
 }
 
 /* -- finding ---------------------------------------------------------------------------------- */
@@ -131,8 +128,9 @@ ctl_log_complain(const struct ctl_logs *logs, const struct ctl_logs_entry *entry
 
 /* -- showing ---------------------------------------------------------------------------------- */
 
-void
-ctl_log_append_line(struct str *s, const char *line, const struct ctl_screen *screen)
+/* For people, escaped, with its end. */
+static void
+append_line(struct str *s, const char *line, const struct ctl_screen *screen)
 {
 	struct ctl_logfile_line parsed;
 	struct str stamp = STR_INIT, text = STR_INIT;
@@ -152,8 +150,8 @@ ctl_log_append_line(struct str *s, const char *line, const struct ctl_screen *sc
 	str_clear(&text);
 }
 
-static json_t *
-line_json(const char *line)
+static void
+append_json(struct str *s, const char *line)
 {
 	static const char *const kinds[] = {[CTL_LOGFILE_SENT] = "sent",
 	    [CTL_LOGFILE_RECEIVED] = "received",
@@ -163,44 +161,41 @@ line_json(const char *line)
 	char stamp[CLOCK_RFC3339_SIZE];
 	struct str text = STR_INIT;
 	json_t *json;
+	char *object;
 
 	ctl_logfile_parse(&parsed, line);
 	ctl_text_append(&text, parsed.text, false);
 	json = json_pack("{s:o, s:s, s:s}", "time",
 	    parsed.time != 0 ? json_string(clock_rfc3339(parsed.time, stamp)) : json_null(), "kind",
 	    kinds[parsed.kind], "text", str_text(&text));
+	object = json_dumps(json, JSON_COMPACT | JSON_ENSURE_ASCII);
+	str_appendf(s, "%s\n", object);
+	free(object);
+	json_decref(json);
 	str_clear(&text);
-	return json;
 }
 
-static void
-print_lines(struct ctl_logfile *file, bool json)
+void
+ctl_log_print(struct ctl_logfile *file, bool rest, const struct ctl_screen *screen)
 {
-	struct ctl_screen screen;
 	struct str s = STR_INIT;
 	const char *line;
 
-	ctl_text_init_screen(&screen);
-	while ((line = ctl_logfile_next(file, true)) != NULL) {
-		if (json) {
-			json_t *one = line_json(line);
-			char *text = json_dumps(one, JSON_COMPACT | JSON_ENSURE_ASCII);
-
-			printf("%s\n", text);
-			free(text);
-			json_decref(one);
-			continue;
-		}
+	while ((line = ctl_logfile_next(file, rest)) != NULL) {
 		str_truncate(&s, 0);
-		ctl_log_append_line(&s, line, &screen);
+		if (screen != NULL)
+			append_line(&s, line, screen);
+		else
+			append_json(&s, line);
 		fputs(str_text(&s), stdout);
 	}
 	str_clear(&s);
 }
 
-static int
-show(const struct ctl_logs *logs, const struct ctl_logs_entry *entry, bool json)
+int
+ctl_log_show(const struct ctl_logs *logs, const struct ctl_logs_entry *entry, bool json)
 {
+	struct ctl_screen screen;
 	struct ctl_logfile file;
 	int fd = ctl_logs_open(logs, entry);
 	int code = EX_OK;
@@ -208,7 +203,8 @@ show(const struct ctl_logs *logs, const struct ctl_logs_entry *entry, bool json)
 	if (fd < 0)
 		return ctl_log_complain(logs, entry);
 	ctl_logfile_open(&file, fd);
-	print_lines(&file, json);
+	ctl_text_init_screen(&screen);
+	ctl_log_print(&file, true, json ? NULL : &screen);
 	if (file.error != 0) {
 		errno = file.error;
 		code = ctl_log_complain(logs, entry);
@@ -230,9 +226,9 @@ answer(const struct config *config, const struct request *r)
 	else if ((directory = ctl_log_directory(config, &code)) != NULL)
 		(void)ctl_logs_read(&logs, directory, NULL, &code);
 	if (code == EX_OK && r->follow)
-		code = ctl_log_follow(&logs, r->word, entry);
+		code = ctl_log_follow(&logs, r->word, entry, r->json);
 	else if (code == EX_OK && entry != NULL)
-		code = show(&logs, entry, r->json);
+		code = ctl_log_show(&logs, entry, r->json);
 	else if (code == EX_OK)
 		code = ctl_log_list(&logs, r->json);
 	ctl_logs_clear(&logs);

@@ -6,6 +6,7 @@
 
 struct config;
 struct ctl_call;
+struct ctl_logfile;
 
 /* The command "log": lists session logs, shows one, follows them. */
 #define CTL_LOG_OPERANDS "[SESSION|ACCOUNT] [--follow]"
@@ -28,7 +29,13 @@ const char *ctl_log_directory(const struct config *config, int *code);
 /* Says that this log could not be read; errno says why.  Returns the exit code. */
 int ctl_log_complain(const struct ctl_logs *logs, const struct ctl_logs_entry *entry);
 
-/* One line of a log for a screen, escaped, with its end. */
-void ctl_log_append_line(struct str *s, const char *line, const struct ctl_screen *screen);
+/*
+ * Prints the lines that can be read now, escaped; `rest`: the last one, too, though it has no end.
+ * screen: NULL for JSON, an object a line.
+ */
+void ctl_log_print(struct ctl_logfile *file, bool rest, const struct ctl_screen *screen);
+
+/* Prints a whole log.  Returns the exit code, after saying what is wrong. */
+int ctl_log_show(const struct ctl_logs *logs, const struct ctl_logs_entry *entry, bool json);
 
 #endif

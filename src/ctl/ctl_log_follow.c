@@ -27,6 +27,7 @@ struct follow {
 	struct ctl_logs *logs;
 	char *account; /* NULL: all */
 	struct ctl_screen screen;
+	bool json;
 	struct ctl_logs_entry current; /* our own strings; name NULL: none so far */
 	struct ctl_logfile file;       /* while there is a current one */
 	char *shown[SHOWN_MAX];        /* names; the latest replace the oldest */
@@ -80,7 +81,7 @@ begin(struct follow *f, const struct ctl_logs_entry *entry, int *code)
 		*code = ctl_log_complain(f->logs, entry);
 		return false;
 	}
-	if (f->current.name != NULL)
+	if (f->current.name != NULL && !f->json)
 		putchar('\n');
 	forget_current(f);
 	remember(f, entry);
@@ -93,16 +94,8 @@ begin(struct follow *f, const struct ctl_logs_entry *entry, int *code)
 static void
 print_new(struct follow *f, bool rest)
 {
-	struct str s = STR_INIT;
-	const char *line;
-
-	while ((line = ctl_logfile_next(&f->file, rest)) != NULL) {
-		str_truncate(&s, 0);
-		ctl_log_append_line(&s, line, &f->screen);
-		fputs(str_text(&s), stdout);
-	}
+	ctl_log_print(&f->file, rest, f->json ? NULL : &f->screen);
 	fflush(stdout);
-	str_clear(&s);
 }
 
 /* What was written before its writer let go of it is printed, too. */
@@ -217,9 +210,11 @@ run(struct follow *f)
 }
 
 int
-ctl_log_follow(struct ctl_logs *logs, const char *word, const struct ctl_logs_entry *first)
+ctl_log_follow(
+    struct ctl_logs *logs, const char *word, const struct ctl_logs_entry *first, bool json)
 {
-	struct follow f = {.logs = logs, .inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
+	struct follow f = {
+	    .logs = logs, .json = json, .inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};
 	int code = EX_OK;
 
 	ctl_text_init_screen(&f.screen);

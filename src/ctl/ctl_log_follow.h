@@ -8,6 +8,7 @@
  * or of all accounts when the word is NULL.  first: NULL when the account that the word names has
  * none yet.  Ends when standard output does, or by a signal; returns the exit code.
  */
-int ctl_log_follow(struct ctl_logs *logs, const char *word, const struct ctl_logs_entry *first);
+int ctl_log_follow(
+    struct ctl_logs *logs, const char *word, const struct ctl_logs_entry *first, bool json);
 
 #endif

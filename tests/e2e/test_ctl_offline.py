@@ -47,10 +47,13 @@ class Ctl:
 
     def follow(self, *words):
         """`log --follow` in the background; what it prints comes in a file."""
+        return self.begin("log", "--follow", *words)
+
+    def begin(self, *words):
         path = self.daemon.path("followed")
         with open(path, "wb") as out:
             process = subprocess.Popen(
-                self.command("log", "--follow", *words),
+                self.command(*words),
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 env=self.daemon.environment,
@@ -281,6 +284,21 @@ def test_a_killed_daemon(daemon, peer, box, ctl):
     assert "the log breaks off here" in ctl.run("flow", "1", COLUMNS="140").stdout
 
 
+def test_follow_for_programs(fetched, ctl, box):
+    process, path = ctl.begin("--json", "log", "--follow")
+    try:
+        box.add(messages.simple(10))
+        fetched.fetch()
+        wait_for(lambda: text_of(path).count("closed: ok") == 2, lambda: f"two: {text_of(path)}")
+    finally:
+        process.terminate()
+        process.wait(30)
+    lines = [json.loads(line) for line in text_of(path).splitlines()]
+    heads = [line["text"] for line in lines if line["kind"] == "other"]
+    assert len(heads) == 2 and all("postrider session 00000" in head for head in heads), heads
+    assert [line["text"] for line in lines if line["kind"] == "sent"].count("QUIT") == 2
+
+
 # flow
 
 
@@ -298,7 +316,7 @@ def test_the_chart_of_a_poll(fetched, ctl):
     ascii_chart = ctl.run("flow", "1", LC_ALL="C", COLUMNS="60").stdout
     assert ascii_chart.isascii()
     assert all(len(row) <= 59 for row in ascii_chart.splitlines())
-    ctl.run("--json", "flow", "1", expect=EX_USAGE)
+    assert ctl.run("--json", "flow", "1").stdout == ctl.run("--json", "log", "1").stdout
 
 
 def test_the_chart_of_a_delivery(daemon, postfix, dovecot, spool, certificates, ctl):
