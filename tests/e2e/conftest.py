@@ -1,6 +1,7 @@
 """Fixtures. `daemon`, `peer` and `dovecot` each are one thing that a test configures itself."""
 
 import os
+import signal
 
 import certs
 import pytest
@@ -13,6 +14,9 @@ from support.dovecot import Dovecot, find_dovecot
 from support.machine import Machine, NoMachine, why_not
 from support.postfix import Postfix, find_postfix
 from support.spool import Spool
+
+# A shell has its background jobs ignore SIGINT, and so would every program that is started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

@@ -287,6 +287,7 @@ def test_a_killed_daemon(daemon, peer, box, ctl):
 def test_follow_for_programs(fetched, ctl, box):
     process, path = ctl.begin("--json", "log", "--follow")
     try:
+        wait_for(lambda: "closed: ok" in text_of(path), lambda: f"the first: {text_of(path)}")
         box.add(messages.simple(10))
         fetched.fetch()
         wait_for(lambda: text_of(path).count("closed: ok") == 2, lambda: f"two: {text_of(path)}")

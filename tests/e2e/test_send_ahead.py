@@ -105,6 +105,7 @@ def test_nothing_of_it_before_the_dot(daemon, relay, spool, account, reset):
 @pytest.mark.parametrize("taken", [True, False], ids=["taken", "not taken"])
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 def test_unknown_is_the_first_alone(daemon, relay, spool, account, taken, reset):
+    Held(relay).answered.set()
     relay.on("DOT", faults.dot_unanswered(accepted=taken, reset=reset), times=1)
     dropped = drop_letters(spool, 4)
     account().start()
