@@ -41,6 +41,17 @@ class Held:
         return faults.hold(self.answered)(session, argument)
 
 
+def until_ahead(count):
+    """DOT: no answer before the next envelope is there, save to the last of `count` messages."""
+
+    def act(session, _):
+        while len(session.peer.accepted) < count - 1 and not session._in.endswith(b"DATA\r\n"):
+            session.fill()
+        return False
+
+    return act
+
+
 def dot_answered_then_gone(reset=False):
     """DOT: the message is taken and that is said; then the connection is closed."""
 
@@ -150,6 +161,7 @@ def test_refused_ahead_is_the_second_alone(daemon, relay, spool, account, step, 
 @pytest.mark.parametrize("end", ["421", "closed", "reset"])
 def test_a_server_that_takes_one_message_a_connection(daemon, relay, spool, account, end):
     """What had its envelope sent ahead each time is sent the next time, and none is blamed."""
+    relay.on("DOT", until_ahead(4))
     if end == "421":
         relay.on("MAIL", in_later_transactions(faults.hang_up("421 4.7.0 one a connection")))
     else:
