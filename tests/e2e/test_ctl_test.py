@@ -274,8 +274,13 @@ def test_ipv6_that_is_broken(daemon, peer, box, tester, as_root):
         file.write("127.0.0.1 pop.example.test\n2001:db8::1 pop.example.test\n")
     account = daemon.account(peer, host="pop.example.test", cleartext_auth=True)
     daemon.configure(account)
+    apart = ["unshare", "--mount", "--propagation", "private"]
+    if subprocess.run([*apart, "true"], check=False).returncode != 0:
+        pytest.skip("no mount namespace of its own can be had here")
     tester.before = [
-        *("unshare", "--mount", "--propagation", "private", "sh", "-c"),
+        *apart,
+        "sh",
+        "-c",
         f'mount --bind {daemon.path("hosts")} /etc/hosts && exec "$@"',
         "sh",
     ]

@@ -387,10 +387,11 @@ def test_trouble_before_mail(daemon, relay, spool, account, step, code):
 def test_no_one_listens(daemon, relay, spool, account):
     dropped = drop_letters(spool, 5)
     account(port=free_ports(1)[0], retry=LONG).start()
-    status = spool.wait_status(lambda s: s["state"] == "backoff", "it backs off")
+    status = spool.wait_status(
+        lambda s: s["state"] == "backoff" and s["queued"] == 5, "it backs off, and all are queued"
+    )
     check_error(status, "network", "refused")
     assert status["failures"] == 1
-    assert status["queued"] == 5
     daemon.stop()
     account().once()
     assert accepted(relay) == once_each(dropped)
