@@ -156,14 +156,14 @@ follows_no_link(void **state)
 {
 	char *directory = make_directory();
 	char *account = xasprintf("%s/other", directory);
-	char *link = xasprintf("%s/work/20261120T101501.000Z-pop3-000002.log", directory);
+	char *link = xasprintf("%s/office/20261120T101501.000Z-pop3-000002.log", directory);
 	struct ctl_logs logs = {0};
 	int code = EX_OK;
 
 	(void)state;
-	make_log(directory, "work", "20261120T101500.000Z-pop3-000001.log");
+	make_log(directory, "office", "20261120T101500.000Z-pop3-000001.log");
 	assert_int_equal(symlink("/etc/passwd", link), 0);
-	assert_int_equal(symlink("work", account), 0);
+	assert_int_equal(symlink("office", account), 0);
 	assert_true(ctl_logs_read(&logs, directory, NULL, &code));
 	assert_int_equal(logs.count, 2);
 	assert_int_equal(ctl_logs_open(&logs, &logs.list[0]), -1);
