@@ -12,7 +12,6 @@
 #include "session/standing.h"
 
 #include <stdio.h>
-#include <string.h>
 
 /* Refused passwords in a row before the account is blocked; then there is one try a day. */
 enum { AUTH_TRIES = 3 };
@@ -149,18 +148,6 @@ note_success(struct outbox *o, const struct sending_result *result)
 	    result->slow ? clock_mono() + retry_delay(&o->config->retry, 1, outbox_random()) : 0;
 }
 
-/* Else a person waits for an attempt that does not come. */
-static void
-note_blocked(struct outbox *o)
-{
-	struct record *r = &o->record;
-	size_t len = strlen(r->error_text);
-
-	snprintf(r->error_text + len, sizeof r->error_text - len,
-	    "; refused %u times in a row, it is tried once a day from now on", r->auth_failures);
-	snprintf(o->trouble.text, sizeof o->trouble.text, "%s", r->error_text);
-}
-
 static void
 block(struct outbox *o, const struct verdict *why)
 {
@@ -168,7 +155,8 @@ block(struct outbox *o, const struct verdict *why)
 		log_error("account=%s is blocked for sending: %s; when it is mended: postriderctl "
 			  "flush %s",
 		    o->name, why->text, o->name);
-	note_blocked(o);
+	standing_note_blocked(&o->record, true);
+	snprintf(o->trouble.text, sizeof o->trouble.text, "%s", o->record.error_text);
 	o->blocked = true;
 	o->record.blocked_until = clock_wall() + DAY;
 	o->wait_until = clock_mono() + DAY;

@@ -11,9 +11,6 @@
 #include "session/standing.h"
 #include "store/mailbox.h"
 
-#include <stdio.h>
-#include <string.h>
-
 /* The record of an idle account is written this often; of one whose fate changed, at once. */
 enum { SAVE_INTERVAL = 10 * 60 * 1000 };
 
@@ -128,16 +125,6 @@ maildrop_note_result(struct maildrop *m, const struct poll_result *result)
 		maildrop_save(m);
 }
 
-/* Else a person waits for a poll that does not come. */
-static void
-note_blocked(struct record *r, bool daily)
-{
-	size_t len = strlen(r->error_text);
-
-	snprintf(r->error_text + len, sizeof r->error_text - len, "; refused %u times in a row%s",
-	    r->auth_failures, daily ? ", it is tried once a day from now on" : "");
-}
-
 static void
 maildrop_block(struct maildrop *m, const struct poll_result *result, int64_t delay)
 {
@@ -147,7 +134,7 @@ maildrop_block(struct maildrop *m, const struct poll_result *result, int64_t del
 		log_error("account=%s is blocked: %s; when it is mended: postriderctl poll %s",
 		    m->name, result->why.text, m->name);
 	if (for_auth)
-		note_blocked(&m->record, delay > 0);
+		standing_note_blocked(&m->record, delay > 0);
 	m->blocked = true;
 	m->record.blocked_until = for_auth && delay > 0 ? clock_wall() + delay : 0;
 	if (for_auth)

@@ -21,6 +21,15 @@ standing_note_failure(struct record *r, const struct verdict *why)
 }
 
 void
+standing_note_blocked(struct record *r, bool daily)
+{
+	size_t len = strlen(r->error_text);
+
+	snprintf(r->error_text + len, sizeof r->error_text - len, "; refused %u times in a row%s",
+	    r->auth_failures, daily ? ", it is tried once a day from now on" : "");
+}
+
+void
 standing_note_success(struct record *r)
 {
 	r->last_success = clock_wall();

@@ -17,6 +17,12 @@ struct endpoint_config;
 /* One more failure in a row, and one more refused password when it was that. */
 void standing_note_failure(struct record *record, const struct verdict *why);
 
+/*
+ * The failure that was noted last blocks the account: its text says so, or a person waits for an
+ * attempt that does not come.  daily: one comes each day all the same.
+ */
+void standing_note_blocked(struct record *record, bool daily);
+
 /* Nothing is held against it any more. */
 void standing_note_success(struct record *record);
 
