@@ -50,9 +50,7 @@ class Trial:
         self.reader = reader
         self.point = os.path.join(place, "mnt")
         self.server = os.path.join(place, "server")
-        self.disk = object.__new__(Disk)
-        self.disk.image = os.path.join(place, "disk")
-        self.disk.mounted = None
+        self.disk = Disk(place)
         self.steps = Steps(place)
 
     def session(self, step=0):
@@ -89,7 +87,7 @@ class Trial:
 
     def run(self, step):
         """Cuts the power before this step; False when there is no such step."""
-        shutil.copyfile(self.disk.image + ".empty", self.disk.image)
+        self.disk.become(self.disk.image + ".empty")
         shutil.rmtree(self.server, ignore_errors=True)
         os.mkdir(self.server)
         try:

@@ -30,9 +30,7 @@ class Trial:
         self.program = program
         self.point = os.path.join(place, "mnt")
         self.server = os.path.join(place, "server")
-        self.disk = object.__new__(Disk)
-        self.disk.image = os.path.join(place, "disk")
-        self.disk.mounted = None
+        self.disk = Disk(place)
         self.steps = Steps(place)
 
     def call(self, verb, *more, step=0):
@@ -52,7 +50,7 @@ class Trial:
 
     def fill(self):
         """The disk as every run finds it."""
-        shutil.copyfile(self.disk.image + ".empty", self.disk.image)
+        self.disk.become(self.disk.image + ".empty")
         os.makedirs(self.server, exist_ok=True)
         self.disk.mount(self.point)
         try:
@@ -63,7 +61,7 @@ class Trial:
 
     def run(self, step):
         """Cuts the power before this step; False when there is no such step."""
-        shutil.copyfile(self.disk.image + ".filled", self.disk.image)
+        self.disk.become(self.disk.image + ".filled")
         shutil.rmtree(self.server)
         os.mkdir(self.server)
         try:

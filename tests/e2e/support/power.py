@@ -21,10 +21,20 @@ class Disk:
     def __init__(self, directory):
         self.image = os.path.join(directory, "disk")
         self.mounted = None
+
+    def make(self):
         with open(self.image, "wb") as file:
             file.truncate(16 << 20)
         run("mkfs.ext4", "-q", "-F", "-O", "^has_journal", self.image)
         run("tune2fs", "-j", "-J", "size=4", self.image)
+
+    def become(self, other):
+        """A copy of that image, in a file of its own: while anything on the machine still has the
+        old loop device open, mounting the old file would take that device again, with what it
+        remembers of the file's former octets."""
+        copy = self.image + ".copy"
+        shutil.copyfile(other, copy)
+        os.rename(copy, self.image)
 
     def mount(self, point):
         run("mount", "-o", "loop,commit=300", self.image, point)
@@ -75,6 +85,7 @@ def make_place():
     os.mkdir(point)
     try:
         disk = Disk(directory)
+        disk.make()
         disk.mount(point)
         disk.unmount()
     except OSError as error:
