@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "deliver/retry.h"
 #include "deliver/sending.h"
+#include "deliver/shortcomings.h"
 #include "queue/outqueue.h"
 #include "session/standing.h"
 
@@ -211,6 +212,7 @@ outbox_note_result(struct outbox *o, const struct sending_result *result, int64_
 	o->sessions_failed += !result->stopped && result->why.kind != FAIL_NONE;
 	o->record.last_attempt = since;
 	standing_note_login(&o->record, result->mechanism);
+	shortcomings_note(&o->record, result->lacking);
 	certificate_note(&o->certificate, o->name, o->server, result->certificate_end);
 	o->weaker = result->why.hint == HINT_WEAKER;
 	o->record.octets += result->octets;

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "config/config.h"
+#include "deliver/shortcomings.h"
 #include "net/address.h"
 #include "store/record.h"
 
@@ -135,6 +136,7 @@ static const struct smtp_handler smtp_handler = {
     .next = sending_on_next,
     .body = sending_on_body,
     .done = sending_on_done,
+    .falls_short = sending_on_falls_short,
     .idle = sending_on_idle,
     .closed = on_closed,
 };
@@ -160,6 +162,7 @@ sending_connect(struct sending *s)
 	    .deriver = vault_deriver(s->settings.vault),
 	    .helo = s->settings.helo,
 	    .served = s->settings.record->mechanism,
+	    .shortcomings = shortcomings_known(s->settings.record),
 	};
 	s->session = smtp_session_new(&session, &smtp_handler, s);
 }

@@ -58,6 +58,7 @@ struct sending_result {
 	bool stopped;              /* ended by sending_stop() */
 	unsigned long stale_token; /* of a token held from before, which is refused now; 0: none */
 	bool slow;                 /* the server asked for restraint */
+	unsigned lacking;          /* enum smtp_shortcoming, found out now */
 	unsigned messages;         /* that were offered to the server */
 	uint64_t recipients;       /* accepted */
 	uint64_t octets;           /* of messages with an accepted recipient */

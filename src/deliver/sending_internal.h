@@ -12,7 +12,7 @@
 enum parcel_state {
 	PARCEL_READING, /* its first piece is being read */
 	PARCEL_READY,
-	PARCEL_SENT /* given to the session; two at most, one behind the other */
+	PARCEL_SENT /* given to the session, one behind the other */
 };
 
 /* A message in hand.  Owned by the sending. */
@@ -58,8 +58,8 @@ struct sending {
 	bool session_closed;
 	bool stopping;
 	struct parcel_list parcels;
-	size_t parcel_count;
-	unsigned taken; /* messages, since the beginning */
+	size_t ahead_count; /* of the parcels: not given to the session */
+	unsigned taken;     /* messages, since the beginning */
 	struct sending_result result;
 };
 
@@ -69,6 +69,8 @@ bool sending_on_next(const struct smtp_message **message, void *arg);
 void sending_on_body(const struct smtp_message *message, void *arg);
 void sending_on_done(
     const struct smtp_message *message, const struct smtp_result *results, void *arg);
+void sending_on_falls_short(
+    enum smtp_shortcoming what, const struct smtp_result *result, void *arg);
 void sending_on_idle(void *arg);
 
 /* Every message in hand goes back to its owner, with what is known by now. */

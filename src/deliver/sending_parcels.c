@@ -5,14 +5,15 @@
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "deliver/advice.h"
+#include "deliver/shortcomings.h"
 #include "net/address.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Messages in hand: the one on its way, and those read ahead of their turn. */
-enum { PARCELS_MAX = 4 };
+/* Messages read ahead of their turn. */
+enum { AHEAD_MAX = 4 };
 
 /* -- parcels ----------------------------------------------------------------------------------- */
 
@@ -57,7 +58,7 @@ parcel_new(struct sending *s, struct outmessage *message)
 		if (settle_is_open(&message->recipients[i]))
 			parcel_add_open(p, i);
 	TAILQ_INSERT_TAIL(&s->parcels, p, link);
-	s->parcel_count++;
+	s->ahead_count++;
 	parcel_read(p);
 }
 
@@ -68,7 +69,7 @@ parcel_finish(struct parcel *p, const struct verdict *trouble)
 	struct sending *s = p->sending;
 
 	TAILQ_REMOVE(&s->parcels, p, link);
-	s->parcel_count--;
+	s->ahead_count -= p->state != PARCEL_SENT;
 	outreader_close(&p->reader);
 	s->handler->settled(p->message, &p->settlement, trouble, s->arg);
 	free(p->piece);
@@ -117,6 +118,9 @@ on_piece(const char *data, size_t len, bool end, const struct verdict *why, void
 	struct parcel *p = arg;
 	struct sending *s = p->sending;
 
+	/* Nothing more is wanted of it, while many messages may wait for their fate. */
+	if (end)
+		outreader_close(&p->reader);
 	if (p->state == PARCEL_SENT) {
 		if (why->kind != FAIL_NONE)
 			smtp_session_body_failed(s->session, why);
@@ -144,7 +148,7 @@ take_parcels(struct sending *s)
 	struct outmessage *message;
 
 	/* What this connection will not send is left for the next one. */
-	while (!s->stopping && s->parcel_count < PARCELS_MAX && s->taken < s->smtp->max_messages &&
+	while (!s->stopping && s->ahead_count < AHEAD_MAX && s->taken < s->smtp->max_messages &&
 	       (message = s->handler->take(s->arg)) != NULL) {
 		s->taken++;
 		parcel_new(s, message);
@@ -173,6 +177,7 @@ sending_on_next(const struct smtp_message **message, void *arg)
 	if (p == NULL || p->state != PARCEL_READY || s->stopping)
 		return false;
 	p->state = PARCEL_SENT;
+	s->ahead_count--;
 	s->result.messages++;
 	*message = &p->smtp;
 	return true;
@@ -247,21 +252,32 @@ has_sent(const struct sending *s)
 }
 
 void
-sending_on_done(
-    const struct smtp_message *message, const struct smtp_result *results, void *arg)
+sending_on_done(const struct smtp_message *message, const struct smtp_result *results, void *arg)
 {
 	struct parcel *p = message->tag;
 	struct sending *s = arg;
 
 	note_results(p, results);
 	p->first += p->count;
-	if (p->first < p->open_count)
+	if (p->first < p->open_count) {
+		s->ahead_count++;
 		parcel_read(p);
-	else
+	} else
 		parcel_finish(p, NULL);
 	/* The fate that was waited for is here; the next envelope left before the stop. */
 	if (s->stopping && has_sent(s) && !sending_awaits_fate(s))
 		smtp_session_stop(s->session);
+}
+
+void
+sending_on_falls_short(enum smtp_shortcoming what, const struct smtp_result *result, void *arg)
+{
+	struct sending *s = arg;
+
+	s->result.lacking |= what;
+	log_warning("account=%s session=%s the server offers %s and cannot do it: \"%s\"; it is "
+		    "gone on without",
+	    s->settings.account->name, s->id, shortcomings_name(what), result->text);
 }
 
 void

@@ -7,20 +7,18 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The next piece is asked for when less than this waits to leave. */
-enum { BODY_AHEAD = 256 * 1024 };
 enum { BODY_SLICE = 16 * 1024 };
 
 void
 smtp_ask_body(struct smtp_session *s)
 {
-	struct smtp_transaction *t = &s->transaction;
+	struct smtp_transaction *t = s->writing;
 
 	s->ask_body = false;
-	if (s->failing || s->state != SMTP_STATE_BODY || t->body_wanted || t->body_given)
+	if (s->failing || t == NULL || t->body_wanted || t->body_given || smtp_chunks_wait(s))
 		return;
 	/* The owner may take its time; that is none of the server's silence. */
-	if (conn_unsent(s->conn) == 0)
+	if (conn_unsent(s->conn) == 0 && t->answered == t->sent)
 		conn_set_silence(s->conn, 0);
 	t->body_wanted = true;
 	s->handler->body(t->message, s->arg);
@@ -29,9 +27,10 @@ smtp_ask_body(struct smtp_session *s)
 void
 smtp_enter_body(struct smtp_session *s)
 {
-	struct smtp_transaction *t = &s->transaction;
+	struct smtp_transaction *t = smtp_flight_first(s);
 
 	t->stage = "data";
+	s->writing = t;
 	smtp_data_init(&t->data, true);
 	smtp_ask_body(s);
 }
@@ -43,7 +42,7 @@ send_slices(struct smtp_session *s, const char *data, size_t len)
 
 	while (len > 0) {
 		size_t n = len < BODY_SLICE ? len : BODY_SLICE;
-		size_t out_len = smtp_data_encode(&s->transaction.data, data, n, out);
+		size_t out_len = smtp_data_encode(&s->writing->data, data, n, out);
 
 		conn_send_octets(s->conn, out, out_len);
 		data += n;
@@ -51,18 +50,13 @@ send_slices(struct smtp_session *s, const char *data, size_t len)
 	}
 }
 
-static void
-send_end(struct smtp_session *s)
+void
+smtp_note_body(struct smtp_session *s, const struct smtp_transaction *t)
 {
-	struct smtp_transaction *t = &s->transaction;
-	char end[SMTP_DATA_END_SIZE];
-	size_t len = smtp_data_end(&t->data, end);
 	char shown[64];
 
-	conn_send_octets(s->conn, end, len);
-	t->body_given = true;
-	snprintf(shown, sizeof shown, "(message %u: %" PRIu64 " octets)", s->transactions,
-	    t->data.octets);
+	snprintf(
+	    shown, sizeof shown, "(message %u: %" PRIu64 " octets)", t->number, t->data.octets);
 	transcript_sent(s->transcript, shown, strlen(shown));
 	if (t->data.longest > SMTP_TEXT_LINE_MAX)
 		transcript_note(s->transcript,
@@ -71,19 +65,40 @@ send_end(struct smtp_session *s)
 		    t->data.longest, SMTP_TEXT_LINE_MAX);
 }
 
+static void
+send_end(struct smtp_session *s)
+{
+	struct smtp_transaction *t = s->writing;
+	char end[SMTP_DATA_END_SIZE];
+	size_t len = smtp_data_end(&t->data, end);
+
+	conn_send_octets(s->conn, end, len);
+	t->body_given = true;
+	smtp_note_body(s, t);
+}
+
+static void
+write_text(struct smtp_session *s, const char *data, size_t len, bool last)
+{
+	smtp_set_silence(s, SMTP_SILENCE_BLOCK);
+	send_slices(s, data, len);
+	if (last)
+		send_end(s);
+}
+
 void
 smtp_session_body(struct smtp_session *s, const char *data, size_t len, bool last)
 {
-	struct smtp_transaction *t = &s->transaction;
+	struct smtp_transaction *t = s->writing;
 
-	if (s->failing || s->state != SMTP_STATE_BODY || !t->body_wanted)
+	if (s->failing || t == NULL || !t->body_wanted)
 		return;
 	t->body_wanted = false;
-	smtp_set_silence(s, SMTP_SILENCE_BLOCK);
-	send_slices(s, data, len);
-	if (last) {
-		send_end(s);
-	} else if (conn_unsent(s->conn) < BODY_AHEAD) {
+	if (s->state == SMTP_STATE_CHUNKS)
+		smtp_chunks_write(s, data, len, last);
+	else
+		write_text(s, data, len, last);
+	if (!last && conn_unsent(s->conn) < SMTP_BODY_AHEAD) {
 		s->ask_body = true;
 		smtp_wake(s);
 	}
@@ -92,7 +107,11 @@ smtp_session_body(struct smtp_session *s, const char *data, size_t len, bool las
 void
 smtp_session_body_failed(struct smtp_session *s, const struct verdict *why)
 {
-	if (s->state == SMTP_STATE_BODY && s->transaction.body_wanted)
+	if (s->writing == NULL || !s->writing->body_wanted)
+		return;
+	if (s->state == SMTP_STATE_CHUNKS)
+		smtp_chunks_give_up(s, why);
+	else
 		smtp_session_fail(s, why);
 }
 
@@ -100,37 +119,41 @@ smtp_session_body_failed(struct smtp_session *s, const struct verdict *why)
 void
 smtp_on_drained(struct smtp_session *s)
 {
+	const struct smtp_transaction *t = s->writing;
+
+	if (s->state == SMTP_STATE_CHUNKS)
+		smtp_ask_body(s);
 	if (s->state != SMTP_STATE_BODY)
 		return;
-	if (s->transaction.body_given)
+	if (t->body_given)
 		smtp_set_state(s, SMTP_STATE_DOT);
-	else if (s->transaction.body_wanted)
+	else if (t->body_wanted)
 		conn_set_silence(s->conn, 0);
 	else
 		smtp_ask_body(s);
 }
 
-/* The answer to the dot, before it or after it. */
-static enum smtp_state
-take_verdict(struct smtp_session *s, const struct smtp_reply *reply)
+enum smtp_state
+smtp_take_verdict(struct smtp_session *s, const struct smtp_reply *reply)
 {
+	struct smtp_transaction *t = smtp_flight_first(s);
 	enum smtp_outcome outcome = smtp_outcome_judge(SMTP_STEP_BODY, reply->code, &reply->status);
 	struct smtp_result result;
 
 	switch (outcome) {
 	case SMTP_ACCEPTED:
-		smtp_fate_from_reply(s, &result, SMTP_SENT, s->transaction.stage, reply);
+		smtp_fate_from_reply(s, &result, SMTP_SENT, t->stage, reply);
 		break;
 	case SMTP_DEFER_MESSAGE:
-		smtp_fate_from_reply(s, &result, SMTP_DEFERRED, s->transaction.stage, reply);
+		smtp_fate_from_reply(s, &result, SMTP_DEFERRED, t->stage, reply);
 		break;
 	case SMTP_FAIL_MESSAGE:
-		smtp_fate_from_reply(s, &result, SMTP_REFUSED, s->transaction.stage, reply);
+		smtp_fate_from_reply(s, &result, SMTP_REFUSED, t->stage, reply);
 		break;
 	default:
-		return smtp_transaction_abort(s, outcome, reply);
+		return smtp_flight_abort(s, outcome, reply);
 	}
-	smtp_fate_decide_open(s, &result);
+	smtp_fate_decide_open(t, &result);
 	return SMTP_STATE_READY;
 }
 
@@ -143,15 +166,18 @@ smtp_on_early_reply(struct smtp_session *s, const struct smtp_reply *reply)
 {
 	if (reply->code / 100 != 4 && reply->code / 100 != 5)
 		return smtp_disorder(s, "data", "an answer before the message's end");
-	take_verdict(s, reply);
+	smtp_take_verdict(s, reply);
 	return SMTP_STATE_CLOSED;
 }
 
 void
 smtp_enter_dot(struct smtp_session *s)
 {
-	s->transaction.stage = "dot";
-	s->transaction.dot_sent = true;
+	struct smtp_transaction *t = smtp_flight_first(s);
+
+	t->stage = "dot";
+	t->dot_sent = true;
+	s->writing = NULL;
 	conn_progress(s->conn);
 	conn_set_silence(s->conn, SMTP_SILENCE_DOT);
 	s->seek = true;
@@ -160,10 +186,10 @@ smtp_enter_dot(struct smtp_session *s)
 enum smtp_state
 smtp_on_dot(struct smtp_session *s, const struct smtp_reply *reply)
 {
-	enum smtp_state next = take_verdict(s, reply);
+	enum smtp_state next = smtp_take_verdict(s, reply);
 
 	s->rset_needed = false;
-	return next == SMTP_STATE_READY ? smtp_transaction_advance(s) : next;
+	return next == SMTP_STATE_READY ? smtp_flight_end(s) : next;
 }
 
 /* RFC 2920 section 3.1: DATA was sent with the RCPTs, and 354 comes though all were refused. */
@@ -179,5 +205,5 @@ smtp_on_empty_dot(struct smtp_session *s, const struct smtp_reply *reply)
 {
 	(void)reply;
 	s->rset_needed = false;
-	return smtp_transaction_end(s);
+	return smtp_flight_end(s);
 }

@@ -42,18 +42,18 @@ message_needs_utf8(const struct smtp_message *m)
 
 /* As it goes out in this transaction.  free(3) it. */
 static char *
-wire_address(const struct smtp_session *s, const char *address)
+wire_address(const struct smtp_transaction *t, const char *address)
 {
-	return s->transaction.utf8 ? xstrdup(address) : to_ascii(address);
+	return t->utf8 ? xstrdup(address) : to_ascii(address);
 }
 
 /* -- what is refused here --------------------------------------------------------------------- */
 
 /* RFC 1870 section 6.1: a client need not offer what is larger than the server takes. */
 static void
-refuse_size(struct smtp_session *s)
+refuse_size(const struct smtp_session *s, struct smtp_transaction *t)
 {
-	const struct smtp_message *m = s->transaction.message;
+	const struct smtp_message *m = t->message;
 	uint64_t limit = s->capabilities.size_limit;
 	struct smtp_result result;
 
@@ -62,14 +62,14 @@ refuse_size(struct smtp_session *s)
 	smtp_fate_from_text(&result, SMTP_REFUSED, "size", "5.3.4",
 	    "the message has %" PRIu64 " octets, and %s takes no more than %" PRIu64, m->size,
 	    s->server, limit);
-	smtp_fate_decide_open(s, &result);
+	smtp_fate_decide_open(t, &result);
 }
 
 /* RFC 6531 section 3.2: who needs it cannot be reached; everybody, when the sender does. */
 static void
-refuse_utf8(struct smtp_session *s)
+refuse_utf8(const struct smtp_session *s, struct smtp_transaction *t)
 {
-	const struct smtp_message *m = s->transaction.message;
+	const struct smtp_message *m = t->message;
 	bool sender = needs_utf8(m->sender);
 	struct smtp_result result;
 
@@ -78,16 +78,14 @@ refuse_utf8(struct smtp_session *s)
 	    "use an address in ASCII, or another server",
 	    sender ? "sender" : "recipient", s->server);
 	for (size_t i = 0; i < m->recipient_count; i++)
-		if (s->transaction.stands[i] == SMTP_STAND_OPEN &&
-		    (sender || needs_utf8(m->recipients[i])))
-			smtp_fate_decide(s, i, &result);
+		if (t->stands[i] == SMTP_STAND_OPEN && (sender || needs_utf8(m->recipients[i])))
+			smtp_fate_decide(t, i, &result);
 }
 
 /* RFC 9422 section 3.1: what is behind the limit goes into another transaction. */
 static void
-put_off_beyond_limit(struct smtp_session *s)
+put_off_beyond_limit(const struct smtp_session *s, struct smtp_transaction *t)
 {
-	const struct smtp_transaction *t = &s->transaction;
 	uint32_t limit = s->capabilities.rcpt_max;
 	struct smtp_result result;
 	size_t open = 0;
@@ -97,36 +95,46 @@ put_off_beyond_limit(struct smtp_session *s)
 	result.again = true;
 	for (size_t i = 0; i < t->message->recipient_count && limit > 0; i++)
 		if (t->stands[i] == SMTP_STAND_OPEN && open++ >= limit)
-			smtp_fate_decide(s, i, &result);
+			smtp_fate_decide(t, i, &result);
 }
 
 /* -- the commands ------------------------------------------------------------------------------ */
 
-static void
-add_command(struct smtp_session *s, enum smtp_step step, size_t recipient, struct str *line)
+struct smtp_envelope_command *
+smtp_envelope_add(struct smtp_transaction *t, enum smtp_step step)
 {
-	struct smtp_transaction *t = &s->transaction;
+	struct smtp_envelope_command *command;
 
-	t->commands[t->command_count++] = (struct smtp_envelope_command){
-	    .step = step, .recipient = recipient, .line = str_take(line)};
+	if (t->command_count == t->command_cap) {
+		t->command_cap = t->command_cap * 2 + 4;
+		t->commands = xreallocarray(t->commands, t->command_cap, sizeof *t->commands);
+	}
+	command = &t->commands[t->command_count++];
+	*command = (struct smtp_envelope_command){.step = step};
+	return command;
+}
+
+static void
+add_line(struct smtp_transaction *t, enum smtp_step step, const char *line)
+{
+	smtp_envelope_add(t, step)->line = xstrdup(line);
 }
 
 /* RFC 3461: a message without a reverse-path asks for no reports. */
 static bool
-asks_reports(const struct smtp_session *s)
+asks_reports(const struct smtp_session *s, const struct smtp_transaction *t)
 {
-	return *s->transaction.message->sender != '\0' &&
+	return *t->message->sender != '\0' &&
 	       (s->config->dsn_notify != NULL || s->config->dsn_ret != NULL);
 }
 
 static bool
-write_mail(struct smtp_session *s, struct smtp_mail *mail, struct str *line, const char **why)
+write_mail(const struct smtp_session *s, const struct smtp_transaction *t, struct smtp_mail *mail,
+    struct str *line, const char **why)
 {
-	const struct smtp_message *m = s->transaction.message;
-
-	if (asks_reports(s)) {
+	if (asks_reports(s, t)) {
 		mail->ret = s->config->dsn_ret;
-		mail->envid = m->envid;
+		mail->envid = t->message->envid;
 	}
 	if (smtp_command_mail(line, mail, &s->capabilities, why))
 		return true;
@@ -135,69 +143,78 @@ write_mail(struct smtp_session *s, struct smtp_mail *mail, struct str *line, con
 }
 
 static void
-add_mail(struct smtp_session *s)
+add_mail(const struct smtp_session *s, struct smtp_transaction *t)
 {
-	const struct smtp_message *m = s->transaction.message;
-	char *sender = wire_address(s, m->sender);
+	const struct smtp_message *m = t->message;
+	char *sender = wire_address(t, m->sender);
 	struct smtp_mail mail = {
 	    .sender = sender,
 	    .size = m->size,
 	    .eight_bit = m->eight_bit,
-	    .utf8 = s->transaction.utf8,
+	    .utf8 = t->utf8,
 	};
 	struct str line = STR_INIT;
 	struct smtp_result result;
 	const char *why;
 
-	if (write_mail(s, &mail, &line, &why)) {
-		add_command(s, SMTP_STEP_MAIL, 0, &line);
+	if (write_mail(s, t, &mail, &line, &why)) {
+		add_line(t, SMTP_STEP_MAIL, str_text(&line));
 	} else {
 		smtp_fate_from_text(
 		    &result, SMTP_REFUSED, "mail", "5.1.7", "the sender's address %s", why);
-		smtp_fate_decide_open(s, &result);
+		smtp_fate_decide_open(t, &result);
 	}
 	str_clear(&line);
 	free(sender);
 }
 
 static void
-add_rcpt(struct smtp_session *s, size_t i)
+add_rcpt(const struct smtp_session *s, struct smtp_transaction *t, size_t i)
 {
-	const char *address = s->transaction.message->recipients[i];
-	char *recipient = wire_address(s, address);
-	struct smtp_rcpt rcpt = {.recipient = recipient, .utf8 = s->transaction.utf8};
+	const char *address = t->message->recipients[i];
+	char *recipient = wire_address(t, address);
+	struct smtp_rcpt rcpt = {.recipient = recipient, .utf8 = t->utf8};
 	struct str line = STR_INIT;
 	struct smtp_result result;
 	const char *why;
 
-	if (asks_reports(s)) {
+	if (asks_reports(s, t)) {
 		rcpt.notify = s->config->dsn_notify;
 		rcpt.original = address;
 	}
 	if (smtp_command_rcpt(&line, &rcpt, &s->capabilities, &why)) {
-		add_command(s, SMTP_STEP_RCPT, i, &line);
+		add_line(t, SMTP_STEP_RCPT, str_text(&line));
+		t->commands[t->command_count - 1].recipient = i;
 	} else {
 		smtp_fate_from_text(
 		    &result, SMTP_REFUSED, "rcpt", "5.1.3", "the recipient's address %s", why);
-		smtp_fate_decide(s, i, &result);
+		smtp_fate_decide(t, i, &result);
 	}
 	str_clear(&line);
 	free(recipient);
 }
 
-static void
-add_commands(struct smtp_session *s)
+/*
+ * RFC 5321 section 4.1.1.4: whatever the final dot is answered with, nothing is left behind it; RFC
+ * 3030 section 2: what a refused chunk leaves behind, RSET clears.
+ */
+static bool
+needs_rset(const struct smtp_session *s, const struct smtp_transaction *t)
 {
-	struct smtp_transaction *t = &s->transaction;
-	struct str line = STR_INIT;
+	return t->is_ahead ? smtp_chunks_are_used(s) : s->rset_needed;
+}
 
-	t->commands = xcalloc(t->message->recipient_count + 2, sizeof *t->commands);
-	add_mail(s);
+static void
+add_commands(const struct smtp_session *s, struct smtp_transaction *t)
+{
+	if (needs_rset(s, t))
+		add_line(t, SMTP_STEP_RSET, "RSET");
+	add_mail(s, t);
 	for (size_t i = 0; i < t->message->recipient_count; i++)
 		if (t->stands[i] == SMTP_STAND_OPEN)
-			add_rcpt(s, i);
-	str_append_text(&line, "DATA");
-	add_command(s, SMTP_STEP_DATA, 0, &line);
+			add_rcpt(s, t, i);
+	if (!smtp_chunks_are_used(s))
+		add_line(t, SMTP_STEP_DATA, "DATA");
 }
 
 static bool
@@ -210,31 +227,29 @@ is_anybody_open(const struct smtp_transaction *t)
 }
 
 static void
-note_shortcomings(const struct smtp_session *s)
+note_shortcomings(const struct smtp_session *s, const struct smtp_transaction *t)
 {
-	const struct smtp_message *m = s->transaction.message;
+	const struct smtp_message *m = t->message;
 
 	if (m->eight_bit && !s->capabilities.eight_bit)
 		transcript_note(s->transcript,
 		    "the server does not offer 8BITMIME; 8-bit text goes to it as it is");
-	if (m->smtputf8 && !s->transaction.utf8)
+	if (m->smtputf8 && !t->utf8)
 		transcript_note(s->transcript,
 		    "the server does not offer SMTPUTF8; a header beyond ASCII goes as it is");
 }
 
 bool
-smtp_envelope_prepare(struct smtp_session *s)
+smtp_envelope_prepare(struct smtp_session *s, struct smtp_transaction *t)
 {
-	struct smtp_transaction *t = &s->transaction;
-
 	t->utf8 = s->capabilities.utf8 && message_needs_utf8(t->message);
-	refuse_size(s);
+	refuse_size(s, t);
 	if (!s->capabilities.utf8)
-		refuse_utf8(s);
-	put_off_beyond_limit(s);
+		refuse_utf8(s, t);
+	put_off_beyond_limit(s, t);
 	if (!is_anybody_open(t))
 		return false;
-	note_shortcomings(s);
-	add_commands(s);
+	note_shortcomings(s, t);
+	add_commands(s, t);
 	return is_anybody_open(t);
 }

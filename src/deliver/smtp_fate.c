@@ -38,52 +38,58 @@ smtp_fate_from_text(struct smtp_result *result, enum smtp_fate fate, const char 
 }
 
 void
-smtp_fate_decide(struct smtp_session *s, size_t recipient, const struct smtp_result *result)
+smtp_fate_decide(struct smtp_transaction *t, size_t recipient, const struct smtp_result *result)
 {
-	s->transaction.stands[recipient] = SMTP_STAND_DECIDED;
-	s->transaction.results[recipient] = *result;
+	t->stands[recipient] = SMTP_STAND_DECIDED;
+	t->results[recipient] = *result;
 }
 
 void
-smtp_fate_decide_open(struct smtp_session *s, const struct smtp_result *result)
+smtp_fate_decide_open(struct smtp_transaction *t, const struct smtp_result *result)
 {
-	const struct smtp_transaction *t = &s->transaction;
-
 	for (size_t i = 0; i < t->message->recipient_count; i++)
 		if (t->stands[i] != SMTP_STAND_DECIDED)
-			smtp_fate_decide(s, i, result);
+			smtp_fate_decide(t, i, result);
 }
 
 void
-smtp_fate_reopen(struct smtp_session *s)
+smtp_fate_reopen(struct smtp_transaction *t)
 {
-	struct smtp_transaction *t = &s->transaction;
+	for (size_t i = 0; i < t->command_count; i++)
+		if (t->commands[i].step == SMTP_STEP_RCPT)
+			t->stands[t->commands[i].recipient] = SMTP_STAND_OPEN;
+}
 
+static bool
+is_anybody_open(const struct smtp_transaction *t)
+{
 	for (size_t i = 0; i < t->message->recipient_count; i++)
-		if (t->results[i].code != 0)
-			t->stands[i] = SMTP_STAND_OPEN;
+		if (t->stands[i] != SMTP_STAND_DECIDED)
+			return true;
+	return false;
 }
 
 /*
- * Behind the final dot only a reply tells; before MAIL, and with the account's own trouble, nothing
- * is held against the message.
+ * Behind the end of the text only a reply tells, whatever ended the session; before MAIL, and with
+ * the account's own trouble, nothing is held against the message.
  */
 void
-smtp_fate_decide_by_verdict(struct smtp_session *s)
+smtp_fate_decide_by_verdict(struct smtp_session *s, struct smtp_transaction *t)
 {
-	const struct smtp_transaction *t = &s->transaction;
 	struct smtp_result result;
 
-	if (s->account_trouble || !smtp_transaction_was_tried(s))
-		smtp_fate_from_text(&result, SMTP_UNTRIED, t->stage, "", "%s", s->why.text);
-	else if (t->dot_sent)
-		smtp_fate_from_text(&result, SMTP_UNKNOWN, t->stage, "",
+	if (!is_anybody_open(t))
+		return;
+	if (smtp_flight_may_be_taken(s, t))
+		smtp_fate_from_text(&result, SMTP_UNKNOWN, "dot", "",
 		    "the message was sent and its end not acknowledged, so it may have been "
 		    "delivered: %.350s",
 		    s->why.text);
+	else if (s->account_trouble || !smtp_flight_was_tried(s, t))
+		smtp_fate_from_text(&result, SMTP_UNTRIED, t->stage, "", "%s", s->why.text);
 	else
 		smtp_fate_from_text(&result, SMTP_DEFERRED, t->stage, "", "%s", s->why.text);
-	smtp_fate_decide_open(s, &result);
+	smtp_fate_decide_open(t, &result);
 }
 
 static bool

@@ -95,12 +95,20 @@ smtp_slowed(struct smtp_session *s, const char *stage)
 	return smtp_refused(s, FAIL_SERVER, stage, "to go on for now");
 }
 
+void
+smtp_falls_short(
+    struct smtp_session *s, enum smtp_shortcoming what, const struct smtp_result *result)
+{
+	s->shortcomings |= what;
+	s->handler->falls_short(what, result, s->arg);
+}
+
 /* What came is not SMTP; the transcript has the line. */
 static enum smtp_state
 on_garbage(struct smtp_session *s, const char *line, size_t len)
 {
-	const char *stage =
-	    s->transaction.message != NULL ? s->transaction.stage : states[s->state].stage;
+	const struct smtp_transaction *t = smtp_flight_first(s);
+	const char *stage = t != NULL ? t->stage : states[s->state].stage;
 	const char *fault = s->reply.fault;
 	char shown[160];
 
@@ -179,13 +187,13 @@ static const struct smtp_state_row states[SMTP_STATE_COUNT] = {
     [SMTP_STATE_LOGIN] = {"authenticating", "auth", SILENCE(LOGIN), smtp_enter_login,
 	smtp_on_login},
     [SMTP_STATE_READY] = {"sending", "idle", 0, enter_ready, on_unasked},
-    [SMTP_STATE_RSET] = {"sending", "rset", SILENCE(COMMAND), smtp_enter_rset, smtp_on_rset},
     [SMTP_STATE_ENVELOPE] = {"sending", "mail", SILENCE(COMMAND), smtp_enter_envelope,
 	smtp_on_envelope},
     [SMTP_STATE_BODY] = {"sending", "data", SILENCE(BLOCK), smtp_enter_body, smtp_on_early_reply},
     [SMTP_STATE_DOT] = {"sending", "dot", 0, smtp_enter_dot, smtp_on_dot},
     [SMTP_STATE_EMPTY_DOT] = {"sending", "data", SILENCE(COMMAND), smtp_enter_empty_dot,
 	smtp_on_empty_dot},
+    [SMTP_STATE_CHUNKS] = {"sending", "data", 0, smtp_enter_chunks, smtp_on_chunks},
     [SMTP_STATE_QUIT] = {"sending", "quit", SILENCE(QUIT), enter_quit, on_quit},
     [SMTP_STATE_CLOSED] = {"sending", "closed", 0, NULL, NULL},
 };
@@ -205,7 +213,7 @@ finish(struct smtp_session *s)
 {
 	s->over = true;
 	hang_up(s);
-	smtp_transaction_end_all(s);
+	smtp_flight_end_all(s);
 	s->handler->closed(&s->why, s->slow, s->arg);
 }
 
@@ -218,7 +226,7 @@ seek(struct smtp_session *s)
 	const struct smtp_message *message;
 
 	while (s->seek && !s->failing && s->state == SMTP_STATE_READY) {
-		if (s->quit_wanted || smtp_transaction_was_last(s)) {
+		if (s->quit_wanted || smtp_flight_was_last(s)) {
 			smtp_set_state(s, SMTP_STATE_QUIT);
 		} else if (s->handler->next(&message, s->arg)) {
 			smtp_set_state(s, smtp_transaction_begin(s, message));
@@ -229,15 +237,15 @@ seek(struct smtp_session *s)
 	}
 }
 
-/* While the final dot waits for its reply: whether another envelope can follow it. */
+/* While something waits for its reply: whether another message can follow it. */
 static void
 look_ahead(struct smtp_session *s)
 {
 	const struct smtp_message *message;
 
-	while (s->seek && !s->failing && smtp_transaction_may_go_ahead(s)) {
+	while (s->seek && !s->failing && smtp_flight_may_follow(s)) {
 		if (s->handler->next(&message, s->arg))
-			smtp_transaction_go_ahead(s, message);
+			smtp_flight_follow(s, message);
 		else
 			s->seek = false;
 	}
@@ -254,6 +262,7 @@ turn_cb(evutil_socket_t fd, short what, void *arg)
 		return;
 	if (s->ask_body)
 		smtp_ask_body(s);
+	smtp_chunks_advance(s);
 	seek(s);
 	look_ahead(s);
 	if (s->failing)
@@ -274,8 +283,8 @@ smtp_wake(struct smtp_session *s)
 static enum smtp_state
 on_service_closing(struct smtp_session *s, const struct smtp_reply *reply)
 {
-	if (s->transaction.mail_sent)
-		return smtp_transaction_abort(s, SMTP_SLOW_DOWN, reply);
+	if (smtp_flight_first(s) != NULL)
+		return smtp_flight_abort(s, SMTP_SLOW_DOWN, reply);
 	return smtp_slowed(s, states[s->state].stage);
 }
 
@@ -293,8 +302,9 @@ static enum smtp_state
 on_reply(struct smtp_session *s, const struct smtp_reply *reply)
 {
 	conn_progress(s->conn);
-	if (s->transaction.message != NULL && !smtp_transaction_has_left(s))
-		return on_late_word(s, reply);
+	if (smtp_flight_is_unasked(s))
+		return smtp_chunks_is_early(s, reply) ? smtp_on_early_chunk(s, reply)
+						      : on_late_word(s, reply);
 	if (reply->code == 421 && s->state != SMTP_STATE_LOGIN && s->state != SMTP_STATE_QUIT)
 		return on_service_closing(s, reply);
 	return states[s->state].reply(s, reply);
@@ -421,10 +431,12 @@ smtp_session_new(
 	s->secret = settings->secret != NULL ? secret_ref(settings->secret) : NULL;
 	s->deriver = settings->deriver;
 	s->served = settings->served;
+	s->shortcomings = settings->shortcomings;
 	s->handler = handler;
 	s->arg = arg;
 	s->helo = ascii_name(settings->helo);
 	s->state = SMTP_STATE_RESOLVING;
+	TAILQ_INIT(&s->flight);
 	address_server_text(s->server, sizeof s->server, endpoint->host, endpoint->port);
 	s->turn = event_new(settings->base, -1, 0, turn_cb, s);
 	if (s->turn == NULL)
@@ -445,8 +457,7 @@ smtp_session_free(struct smtp_session **session)
 		return;
 	hang_up(s);
 	event_free(s->turn);
-	smtp_transaction_clear(&s->transaction);
-	smtp_transaction_clear(&s->ahead);
+	smtp_flight_clear(s);
 	smtp_reply_clear(&s->reply);
 	secret_unref(&s->secret);
 	free(s->helo);
@@ -492,9 +503,11 @@ smtp_session_stop(struct smtp_session *s)
 bool
 smtp_session_withdraw(struct smtp_session *s, const struct smtp_message *message)
 {
-	if (s->ahead.message != message)
+	struct smtp_transaction *t = TAILQ_LAST(&s->flight, smtp_flight);
+
+	if (s->state != SMTP_STATE_DOT || t->message != message || !t->is_ahead)
 		return false;
-	smtp_transaction_clear(&s->ahead);
+	smtp_flight_drop(s, t);
 	s->ahead_withdrawn = true;
 	return true;
 }
@@ -502,7 +515,12 @@ smtp_session_withdraw(struct smtp_session *s, const struct smtp_message *message
 bool
 smtp_session_awaits_fate(const struct smtp_session *s)
 {
-	return s->state == SMTP_STATE_DOT && s->transaction.message != NULL;
+	const struct smtp_transaction *t;
+
+	TAILQ_FOREACH (t, &s->flight, link)
+		if (t->dot_sent || (t->body_given && s->state == SMTP_STATE_CHUNKS))
+			return true;
+	return false;
 }
 
 int64_t

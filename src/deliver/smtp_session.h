@@ -17,9 +17,12 @@ struct smtp_session;
 struct transcript;
 
 /*
- * The SMTP conversation (RFC 5321, 3207, 4954, 2920, 1870, 6152, 6531, 3461): from the greeting to
- * QUIT, many messages a connection.  It knows no files, no queue and no retries.
+ * The SMTP conversation (RFC 5321, 3207, 4954, 2920, 3030, 1870, 6152, 6531, 3461): from the
+ * greeting to QUIT, many messages a connection.  It knows no files, no queue and no retries.
  */
+
+/* What a server offers and cannot do. */
+enum smtp_shortcoming { SMTP_SHORT_CHUNKING = 1 };
 
 /* One message for one session; everything is borrowed until its done() or the session's closed().
  */
@@ -66,14 +69,14 @@ struct smtp_handler {
 	void (*ready)(void *arg);
 
 	/*
-	 * The next message; false when there is none at the moment.  Asked, too, while the final
-	 * dot of the one before waits for its reply, and that one's done() comes first then, unless
-	 * there is nothing to be sent for the new one.
+	 * The next message; false when there is none at the moment.  Asked, too, while those before
+	 * wait for their replies, and their done() comes first then, unless there is nothing to be
+	 * sent for the new one.
 	 */
 	bool (*next)(const struct smtp_message **message, void *arg);
 
 	/*
-	 * The body of this message is wanted now (354): answered, from inside or later, with one
+	 * The body of this message is wanted now: answered, from inside or later, with one
 	 * smtp_session_body() or smtp_session_body_failed(); asked again when little of what was
 	 * given still waits for the kernel.
 	 */
@@ -82,6 +85,13 @@ struct smtp_handler {
 	/* Each recipient's fate, in their order; for every message given, exactly once. */
 	void (*done)(
 	    const struct smtp_message *message, const struct smtp_result *results, void *arg);
+
+	/*
+	 * The server cannot do what it offers, as this result says.  It is not used any more, and
+	 * is to be left alone in later sessions, too.
+	 */
+	void (*falls_short)(
+	    enum smtp_shortcoming what, const struct smtp_result *result, void *arg);
 
 	/* Nothing under way and next() had nothing: go on, or quit. */
 	void (*idle)(void *arg);
@@ -102,7 +112,8 @@ struct smtp_session_settings {
 	struct deriver *deriver;        /* for SCRAM */
 	const char *helo;               /* what to say in EHLO */
 	const struct conn_watch *watch; /* NULL: nobody looks */
-	const char *served;             /* the mechanism of the last login, by name; NULL, "": none */
+	const char *served;    /* the mechanism of the last login, by name; NULL, "": none */
+	unsigned shortcomings; /* enum smtp_shortcoming: known from earlier sessions */
 };
 
 /* Starts connecting; no handler runs inside this or any other call: all come from the loop. */
@@ -123,8 +134,8 @@ void smtp_session_go(struct smtp_session *session);
 void smtp_session_body(struct smtp_session *session, const char *data, size_t len, bool last);
 
 /*
- * The body cannot be read: the message is deferred with this text, and the connection ends with
- * this verdict, for behind DATA nothing else keeps the server from taking half a message.
+ * The body cannot be read: the message is deferred with this text.  Behind DATA the connection ends
+ * with this verdict, for nothing else keeps the server from taking half a message.
  */
 void smtp_session_body_failed(struct smtp_session *session, const struct verdict *why);
 
@@ -150,7 +161,7 @@ void smtp_session_stop(struct smtp_session *session);
  */
 bool smtp_session_withdraw(struct smtp_session *session, const struct smtp_message *message);
 
-/* True while a final dot waits for its reply. */
+/* True while the end of a text waits for its reply. */
 bool smtp_session_awaits_fate(const struct smtp_session *session);
 
 /* When the server's certificate ends, wall ms; 0: none was seen, or its date does not matter. */

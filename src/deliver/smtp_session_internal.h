@@ -1,6 +1,8 @@
 #ifndef POSTRIDER_DELIVER_SMTP_SESSION_INTERNAL_H
 #define POSTRIDER_DELIVER_SMTP_SESSION_INTERNAL_H
 
+#include "base/queue.h"
+#include "base/str.h"
 #include "deliver/smtp_session.h"
 #include "proto/smtp_capability.h"
 #include "proto/smtp_data.h"
@@ -20,9 +22,9 @@ struct sasl_exchange;
  * What the files of the conversation share; nobody else includes this.  smtp_session.c has the
  * table of states and the events, the others the states of one part each: smtp_opening.c (greeting,
  * EHLO, STARTTLS), smtp_login.c (AUTH, RFC 4954), smtp_transaction.c (RSET, MAIL, RCPT, DATA),
- * smtp_body.c (the text, the final dot).  smtp_envelope.c writes the commands of a transaction,
- * smtp_fate.c fills what the owner is told of each recipient.  A handler of a reply returns the
- * next state.
+ * smtp_body.c (the text, the final dot), smtp_chunks.c (the text by BDAT, RFC 3030).  smtp_flight.c
+ * keeps the transactions under way, smtp_envelope.c writes the commands of one, smtp_fate.c fills
+ * what the owner is told of each recipient.  A handler of a reply returns the next state.
  */
 enum smtp_state {
 	SMTP_STATE_RESOLVING,
@@ -35,11 +37,11 @@ enum smtp_state {
 	SMTP_STATE_STARTTLS_HANDSHAKE,
 	SMTP_STATE_LOGIN,
 	SMTP_STATE_READY,     /* nothing under way */
-	SMTP_STATE_RSET,      /* before MAIL, when the last transaction is still open */
-	SMTP_STATE_ENVELOPE,  /* MAIL, RCPT and DATA, one by one or together */
+	SMTP_STATE_ENVELOPE,  /* RSET, MAIL, RCPT and DATA, one by one or together */
 	SMTP_STATE_BODY,      /* until the final dot has left */
 	SMTP_STATE_DOT,       /* its reply decides the message's fate */
 	SMTP_STATE_EMPTY_DOT, /* 354 without a recipient: an empty message was ended */
+	SMTP_STATE_CHUNKS,    /* BDAT: texts leave while answers come */
 	SMTP_STATE_QUIT,
 	SMTP_STATE_CLOSED, /* final */
 	SMTP_STATE_COUNT
@@ -57,11 +59,13 @@ enum {
 	SMTP_SILENCE_QUIT = 30 * 1000      /* nothing depends on the answer */
 };
 
-/* One command of a transaction, ready to be sent. */
+/* One command of a transaction, ready to be sent, or sent. */
 struct smtp_envelope_command {
-	enum smtp_step step; /* MAIL, RCPT or DATA */
+	enum smtp_step step; /* RSET, MAIL, RCPT or DATA; BODY is a chunk */
 	size_t recipient;    /* RCPT: which */
-	char *line;
+	bool is_last;        /* BODY: the message ends with it */
+	char *line;          /* NULL for a chunk: it is written as it leaves */
+	uint64_t end;        /* once sent: octets out on this connection when all of it has left */
 };
 
 enum smtp_stand {
@@ -70,26 +74,29 @@ enum smtp_stand {
 	SMTP_STAND_DECIDED   /* its result is filled */
 };
 
-/* The message under way.  Zeroed memory is none. */
+/* A message under way.  Owned by the session's flight. */
 struct smtp_transaction {
+	TAILQ_ENTRY(smtp_transaction) link;
 	const struct smtp_message *message;
 	struct smtp_result *results;
 	enum smtp_stand *stands;
 	struct smtp_envelope_command *commands;
-	size_t command_count, sent, answered;
-	size_t accepted;        /* recipients */
-	uint64_t octets_before; /* out on this connection */
-	const char *stage;      /* for what ends it from outside */
-	bool utf8;              /* goes with SMTPUTF8 */
-	bool is_ahead;          /* its envelope left behind the dot of the one before */
-	bool mail_sent;
+	size_t command_count, command_cap, sent, answered;
+	size_t accepted;   /* recipients */
+	unsigned number;   /* on this connection, from 1 */
+	const char *stage; /* for what ends it from outside */
+	bool utf8;         /* goes with SMTPUTF8 */
+	bool is_ahead;     /* its envelope left before the one in front of it had its fate */
 	bool mail_refused;
+	bool text_refused; /* a chunk was: what is said of others does not matter */
 	bool dot_sent;
 
 	struct smtp_data data;
 	bool body_wanted; /* the owner was asked for a piece */
-	bool body_given;  /* the last piece is there, the dot behind it */
+	bool body_given;  /* the last piece is there, the end behind it */
 };
+
+TAILQ_HEAD(smtp_flight, smtp_transaction);
 
 /* One owner: whoever delivers.  The secret is a reference of ours. */
 struct smtp_session {
@@ -111,11 +118,20 @@ struct smtp_session {
 	struct smtp_capabilities capabilities;
 	struct sasl_exchange *login;
 
-	struct smtp_transaction transaction;
-	struct smtp_transaction ahead; /* what is said of it comes behind the reply to the dot */
-	bool ahead_withdrawn;          /* its envelope has left: nothing else can follow */
-	unsigned transactions;         /* on this connection */
+	struct smtp_flight flight; /* in their order: answers are about the first */
+	size_t flight_count;
+	struct smtp_transaction *writing; /* whose text leaves; NULL: none */
+	bool ahead_withdrawn;             /* its envelope has left: nothing else can follow */
+	unsigned transactions;            /* on this connection */
 	bool rset_needed;
+	bool server_closing; /* 421: what was not answered was not looked at */
+
+	bool draining; /* the session ends with the answers that are awaited */
+
+	unsigned shortcomings; /* enum smtp_shortcoming: of the server, as far as is known */
+	bool chunks_served;    /* the server took a chunk on this connection */
+	struct str held;       /* of the first text, until that is known */
+	bool held_is_last;
 
 	struct event *turn; /* what the owner asked for, in the next turn */
 	bool seek;          /* ask next() */
@@ -150,6 +166,10 @@ enum smtp_state smtp_refused(
 /* The server wants to be left alone for a while. */
 enum smtp_state smtp_slowed(struct smtp_session *s, const char *stage);
 
+/* The server cannot do what it offers, says this result: the owner is told. */
+void smtp_falls_short(
+    struct smtp_session *s, enum smtp_shortcoming what, const struct smtp_result *result);
+
 /* Time without an octet from now on, unless the configuration has another, ms. */
 void smtp_set_silence(struct smtp_session *s, int64_t standard);
 
@@ -166,79 +186,147 @@ enum smtp_state smtp_on_starttls(struct smtp_session *s, const struct smtp_reply
 void smtp_enter_login(struct smtp_session *s);
 enum smtp_state smtp_on_login(struct smtp_session *s, const struct smtp_reply *reply);
 
-/* smtp_transaction.c */
+/* -- smtp_flight.c: the transactions under way ------------------------------------------------- */
 
-/* Begins with a message of the owner's: RSET, ENVELOPE, or READY when nothing was to be sent. */
-enum smtp_state smtp_transaction_begin(struct smtp_session *s, const struct smtp_message *message);
+/* The one that answers are about; NULL: nothing is under way. */
+struct smtp_transaction *smtp_flight_first(const struct smtp_session *s);
 
 /*
- * RFC 2920 section 3.1: the envelope of the next message may leave behind the final dot, whose
- * reply is not waited for.  Not before the dot: as long as that has not left, an answer is an early
- * one that ends the session, and nothing else is under way.
+ * A new one behind the others, its commands written.  NULL when nothing is to be sent for it: the
+ * owner was told.
  */
-bool smtp_transaction_may_go_ahead(const struct smtp_session *s);
-void smtp_transaction_go_ahead(struct smtp_session *s, const struct smtp_message *message);
+struct smtp_transaction *smtp_flight_add(
+    struct smtp_session *s, const struct smtp_message *message);
 
-/* False as long as no octet of its commands is under way: nothing can be an answer to them. */
-bool smtp_transaction_has_left(const struct smtp_session *s);
+/* Sends the next command of its envelope. */
+void smtp_flight_send(struct smtp_session *s, struct smtp_transaction *t);
+
+/* What was given to the connection up to now ends there. */
+uint64_t smtp_flight_position(const struct smtp_session *s);
+
+/* True when that command has left, all of it: nothing earlier can be an answer to it. */
+bool smtp_flight_has_left(
+    const struct smtp_session *s, const struct smtp_transaction *t, size_t command);
+
+/* Nothing that was sent waits for an answer, so this can be none. */
+bool smtp_flight_is_unasked(const struct smtp_session *s);
 
 /*
  * False as long as what ends the session says nothing of this message: its envelope has not left,
  * or it left ahead and what comes may still be about the message before.
  */
-bool smtp_transaction_was_tried(const struct smtp_session *s);
+bool smtp_flight_was_tried(const struct smtp_session *s, const struct smtp_transaction *t);
 
-/* Every recipient is decided: tells the owner.  READY, or CLOSED when that ended the session. */
-enum smtp_state smtp_transaction_end(struct smtp_session *s);
+/* The text has left with its end: the server may have taken the message. */
+bool smtp_flight_may_be_taken(const struct smtp_session *s, const struct smtp_transaction *t);
 
-/* The same behind the final dot: the message whose envelope has left already is the next. */
-enum smtp_state smtp_transaction_advance(struct smtp_session *s);
+/* Every recipient of the first is decided: tells the owner.  READY, or CLOSED when that ended the
+ * session. */
+enum smtp_state smtp_flight_end(struct smtp_session *s);
 
-/* The session is over: the owner is told of what is under way. */
-void smtp_transaction_end_all(struct smtp_session *s);
-void smtp_transaction_clear(struct smtp_transaction *t);
+/* The session is over: the owner is told of whatever is under way. */
+void smtp_flight_end_all(struct smtp_session *s);
+void smtp_flight_drop(struct smtp_session *s, struct smtp_transaction *t);
+void smtp_flight_clear(struct smtp_session *s);
 
 /* True when no further message goes over this connection. */
-bool smtp_transaction_was_last(const struct smtp_session *s);
+bool smtp_flight_was_last(const struct smtp_session *s);
 
 /* What ends the session in place of an answer; the recipients that are open get their fates. */
-enum smtp_state smtp_transaction_abort(
+enum smtp_state smtp_flight_abort(
     struct smtp_session *s, enum smtp_outcome outcome, const struct smtp_reply *reply);
 
-void smtp_enter_rset(struct smtp_session *s);
-enum smtp_state smtp_on_rset(struct smtp_session *s, const struct smtp_reply *reply);
+/* The same, with nothing said of any recipient: for SLOW_DOWN, or the account's trouble. */
+enum smtp_state smtp_flight_refuse(struct smtp_session *s, enum smtp_outcome outcome);
+
+/*
+ * RFC 2920 section 3.1: whether the next message may follow before the one in front has its fate.
+ * With DATA its envelope may, behind the final dot: as long as that has not left, an answer is an
+ * early one that ends the session, and nothing else is under way.  With BDAT all of it may.
+ */
+bool smtp_flight_may_follow(const struct smtp_session *s);
+void smtp_flight_follow(struct smtp_session *s, const struct smtp_message *message);
+
+/* -- smtp_transaction.c ------------------------------------------------------------------------ */
+
+bool smtp_is_pipelining(const struct smtp_session *s);
+
+/* Begins with a message of the owner's; READY when nothing was to be sent. */
+enum smtp_state smtp_transaction_begin(struct smtp_session *s, const struct smtp_message *message);
 void smtp_enter_envelope(struct smtp_session *s);
 enum smtp_state smtp_on_envelope(struct smtp_session *s, const struct smtp_reply *reply);
+
+/*
+ * What the first open command of the first transaction was answered with, RSET, MAIL or RCPT.
+ * CLOSED: the session is over; else the state as it is.
+ */
+enum smtp_state smtp_transaction_note(struct smtp_session *s, const struct smtp_reply *reply);
+
+/* Nobody is left whom the text could be for. */
+bool smtp_transaction_is_refused(const struct smtp_transaction *t);
 
 /*
  * smtp_envelope.c: writes the commands and decides who cannot be asked about at all.  False when
  * nobody is left.
  */
-bool smtp_envelope_prepare(struct smtp_session *s);
+bool smtp_envelope_prepare(struct smtp_session *s, struct smtp_transaction *t);
+struct smtp_envelope_command *smtp_envelope_add(struct smtp_transaction *t, enum smtp_step step);
 
-/* smtp_body.c */
+/* -- smtp_body.c ------------------------------------------------------------------------------- */
+
+/* The next piece is asked for when less than this waits to leave, octets. */
+enum { SMTP_BODY_AHEAD = 256 * 1024 };
+
 void smtp_enter_body(struct smtp_session *s);
 void smtp_ask_body(struct smtp_session *s);
+void smtp_note_body(struct smtp_session *s, const struct smtp_transaction *t);
 void smtp_on_drained(struct smtp_session *s);
+
+/* What the end of the text was answered with: READY, or CLOSED when that ends the session. */
+enum smtp_state smtp_take_verdict(struct smtp_session *s, const struct smtp_reply *reply);
 enum smtp_state smtp_on_early_reply(struct smtp_session *s, const struct smtp_reply *reply);
 void smtp_enter_dot(struct smtp_session *s);
 enum smtp_state smtp_on_dot(struct smtp_session *s, const struct smtp_reply *reply);
 void smtp_enter_empty_dot(struct smtp_session *s);
 enum smtp_state smtp_on_empty_dot(struct smtp_session *s, const struct smtp_reply *reply);
 
+/* -- smtp_chunks.c ----------------------------------------------------------------------------- */
+
+/* Whether texts go by BDAT on this connection. */
+bool smtp_chunks_are_used(const struct smtp_session *s);
+void smtp_enter_chunks(struct smtp_session *s);
+enum smtp_state smtp_on_chunks(struct smtp_session *s, const struct smtp_reply *reply);
+
+/* All of a message, behind those under way. */
+void smtp_chunks_follow(struct smtp_session *s, const struct smtp_message *message);
+bool smtp_chunks_may_follow(const struct smtp_session *s);
+void smtp_chunks_write(struct smtp_session *s, const char *data, size_t len, bool last);
+
+/* The first one of a connection has left, and nothing follows before its answer. */
+bool smtp_chunks_wait(const struct smtp_session *s);
+
+/* A refusal of a chunk that is leaving. */
+bool smtp_chunks_is_early(const struct smtp_session *s, const struct smtp_reply *reply);
+enum smtp_state smtp_on_early_chunk(struct smtp_session *s, const struct smtp_reply *reply);
+
+/* The text under way cannot be read on: that message waits, and the others go on. */
+void smtp_chunks_give_up(struct smtp_session *s, const struct verdict *why);
+void smtp_chunks_advance(struct smtp_session *s);
+
 /* smtp_fate.c */
 void smtp_fate_from_reply(struct smtp_session *s, struct smtp_result *result, enum smtp_fate fate,
     const char *stage, const struct smtp_reply *reply);
 void smtp_fate_from_text(struct smtp_result *result, enum smtp_fate fate, const char *stage,
     const char *status, const char *format, ...) __attribute__((format(printf, 5, 6)));
-void smtp_fate_decide(struct smtp_session *s, size_t recipient, const struct smtp_result *result);
-void smtp_fate_decide_open(struct smtp_session *s, const struct smtp_result *result);
+void smtp_fate_decide(
+    struct smtp_transaction *t, size_t recipient, const struct smtp_result *result);
+void smtp_fate_decide_open(struct smtp_transaction *t, const struct smtp_result *result);
 
 /* What the server said of the recipients does not count: they are open again. */
-void smtp_fate_reopen(struct smtp_session *s);
+void smtp_fate_reopen(struct smtp_transaction *t);
 
 /* The session ended: whoever is not decided is so by how far the transaction came, and why. */
-void smtp_fate_decide_by_verdict(struct smtp_session *s);
+void smtp_fate_decide_by_verdict(struct smtp_session *s, struct smtp_transaction *t);
 
 /* Takes back the "again" of results for whom it would lead nowhere. */
 void smtp_fate_settle_again(const struct smtp_session *s, struct smtp_transaction *t);

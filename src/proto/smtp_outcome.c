@@ -4,7 +4,8 @@
 
 #define STEP(name) (1u << SMTP_STEP_##name)
 #define SESSION                                                                                    \
-	(STEP(GREETING) | STEP(EHLO) | STEP(HELO) | STEP(STARTTLS) | STEP(AUTH)) /* before MAIL */
+	(STEP(GREETING) | STEP(EHLO) | STEP(HELO) | STEP(STARTTLS) | STEP(AUTH) |                  \
+	    STEP(RSET)) /* before MAIL */
 #define TRANSACTION (STEP(MAIL) | STEP(RCPT) | STEP(DATA) | STEP(BODY))
 #define ALWAYS      (SESSION | TRANSACTION)
 
@@ -43,6 +44,9 @@ static const struct {
     {STEP(AUTH), 534, 535, ANY, ANY, SMTP_AUTH_REFUSED},
     {STEP(AUTH), 500, 599, 7, 8, SMTP_AUTH_REFUSED},
     {STEP(AUTH), 500, 599, 7, 9, SMTP_AUTH_REFUSED},
+
+    /* RFC 5321 section 4.1.1.5: a server that refuses it is in no state to take a message. */
+    {STEP(RSET), 200, 299, ANY, ANY, SMTP_ACCEPTED},
     {SESSION, 400, 599, ANY, ANY, SMTP_ACCOUNT_TROUBLE},
 
     /*
@@ -126,6 +130,7 @@ smtp_step_name(enum smtp_step step)
 	    [SMTP_STEP_HELO] = "helo",
 	    [SMTP_STEP_STARTTLS] = "starttls",
 	    [SMTP_STEP_AUTH] = "auth",
+	    [SMTP_STEP_RSET] = "rset",
 	    [SMTP_STEP_MAIL] = "mail",
 	    [SMTP_STEP_RCPT] = "rcpt",
 	    [SMTP_STEP_DATA] = "data",

@@ -14,6 +14,7 @@ enum smtp_step {
 	SMTP_STEP_HELO,
 	SMTP_STEP_STARTTLS,
 	SMTP_STEP_AUTH, /* the command and each response of its exchange */
+	SMTP_STEP_RSET, /* before another MAIL */
 	SMTP_STEP_MAIL,
 	SMTP_STEP_RCPT,
 	SMTP_STEP_DATA, /* the command */

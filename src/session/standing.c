@@ -83,6 +83,7 @@ standing_take_fingerprint(
 	snprintf(r->fingerprint, sizeof r->fingerprint, "%s", now);
 	standing_forgive(r);
 	standing_forget_login(r);
+	r->lacking = 0;
 	return true;
 }
 

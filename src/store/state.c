@@ -104,6 +104,9 @@ static const char *const schema[] = {
     /* How each side logged in last. */
     ("ALTER TABLE account ADD COLUMN mechanism TEXT NOT NULL DEFAULT '';"
      "ALTER TABLE outaccount ADD COLUMN mechanism TEXT NOT NULL DEFAULT '';"),
+    /* What each SMTP server offers and cannot do. */
+    ("ALTER TABLE outaccount ADD COLUMN lacking INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE outaccount ADD COLUMN lacking_since INTEGER NOT NULL DEFAULT 0;"),
 };
 
 enum { SCHEMA_VERSION = sizeof schema / sizeof *schema };

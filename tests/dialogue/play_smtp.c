@@ -4,6 +4,7 @@
  *   CONFIG key=value ...   also auth=MECHANISM max_messages=N notify=LIST ret=WORD helo=NAME;
  *                          texts=on tells the text of each result, free=late frees the session
  *                          only at the end, stop=NAME stops it in the done() of that message;
+ *                          chunking=on; lacking=chunking is known of the server from before;
  *                          the secret is always "secret"
  *   MESSAGE NAME SENDER RECIPIENT... key...
  *                          one more for next(); keys: size=N envid=ID 8bit utf8; "-" is the null
@@ -51,6 +52,7 @@ struct stage {
 	struct note notes[MESSAGES_MAX];
 	size_t note_count, note_given;
 	bool texts, free_late;
+	unsigned lacking;
 	char stop[16];
 };
 
@@ -115,6 +117,14 @@ on_done(const struct smtp_message *message, const struct smtp_result *results, v
 }
 
 static void
+on_falls_short(enum smtp_shortcoming what, const struct smtp_result *result, void *arg)
+{
+	(void)arg;
+	script_happened('H', "falls short in %s: %s",
+	    what == SMTP_SHORT_CHUNKING ? "CHUNKING" : "?", result->text);
+}
+
+static void
 on_idle(void *arg)
 {
 	(void)arg;
@@ -142,6 +152,7 @@ static const struct smtp_handler handler = {
     .next = on_next,
     .body = on_body,
     .done = on_done,
+    .falls_short = on_falls_short,
     .idle = on_idle,
     .closed = on_closed,
 };
@@ -174,6 +185,10 @@ set_key(const char *key, const char *value, void *arg)
 		c->max_messages = (unsigned)atol(value);
 	else if (strcmp(key, "texts") == 0)
 		stage->texts = true;
+	else if (strcmp(key, "chunking") == 0)
+		c->chunking = strcmp(value, "on") == 0;
+	else if (strcmp(key, "lacking") == 0)
+		stage->lacking = SMTP_SHORT_CHUNKING;
 	else if (strcmp(key, "free") == 0)
 		stage->free_late = true;
 	else if (strcmp(key, "stop") == 0)
@@ -237,6 +252,7 @@ start_session(struct stage *stage)
 	    .transcript = stage->transcript,
 	    .secret = stage->secret,
 	    .helo = stage->helo,
+	    .shortcomings = stage->lacking,
 	};
 
 	stage->session = smtp_session_new(&settings, &handler, stage);

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""An SMTP server (RFC 5321, 3207, 4954, 1870, 6152, 6531, 3461, 2920) on loopback that keeps what
+"""An SMTP server (RFC 5321, 3207, 4954, 1870, 6152, 6531, 3461, 2920, 3030) on loopback that keeps what
 it accepts in memory: for the demonstration, and for tests that script what it says and does.
 
     python3 smtp_peer.py [--account USER:PASSWORD] [--tls implicit|starttls|none] [--store DIR]
@@ -51,13 +51,16 @@ class Transaction:
         self.refused = []
         self.began = time.monotonic()
         self.ended = None
-        self.wire = None  # what came behind 354, with the final dot
+        self.wire = None  # what came behind 354, with the final dot; or the chunks of BDAT
+        self.chunks = 0
         self.reply = None  # to the final dot
         self.accepted = False
 
     @property
     def octets(self):
         """The message, dot-unstuffed, with the CRLF of its last line."""
+        if self.chunks:
+            return self.wire
         return unstuff(self.wire.removesuffix(b".\r\n"))
 
 
@@ -68,6 +71,7 @@ class SmtpSession(Session):
         self.user = None
         self.greeted = False
         self.transaction = None
+        self.reset_wanted = False
         self.last_reply = ""
         self.quit_answered = False
 
@@ -119,7 +123,8 @@ class SmtpSession(Session):
 
     def obey(self, verb, argument):
         """Answers in the ordinary way; a hook may call it too, before or after its own mischief."""
-        known = {"EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "RSET", "NOOP", "QUIT"}
+        known = {"EHLO", "HELO", "STARTTLS", "AUTH", "MAIL", "RCPT", "DATA", "BDAT", "RSET"}
+        known |= {"NOOP", "QUIT"}
         if verb not in known or verb in self.peer.without:
             self.reply(500, "5.5.1", "not known here")
             return
@@ -207,7 +212,7 @@ class SmtpSession(Session):
     def do_mail(self, argument):
         _, parameters = parse_path(argument)
         size = parameters.get("SIZE", "0")
-        if not self.greeted or self.transaction is not None:
+        if not self.greeted or self.transaction is not None or self.reset_wanted:
             self.reply(503, "5.5.1", "not now")
         elif self.peer.wants_login() and self.user is None:
             self.reply(530, "5.7.0", "authentication required")
@@ -247,6 +252,41 @@ class SmtpSession(Session):
         self.end_transaction(self.is_positive())
         self.flush()
 
+    def do_bdat(self, argument):
+        """RFC 3030: the chunk is read whatever is said of it; behind a refusal, RSET is wanted."""
+        size, _, last = argument.partition(" ")
+        chunk = self.read_octets(int(size))
+        if self.reset_wanted or self.transaction is None:
+            self.reply(503, "5.5.1", "MAIL first")
+        elif not self.transaction.recipients:
+            self.reply(554, "5.5.1", "no valid recipients")
+        else:
+            self.transaction.chunks += 1
+            self.transaction.wire = (self.transaction.wire or b"") + chunk
+            self.take_chunk(last.upper() == "LAST")
+            self.flush()
+            return
+        self.reset_wanted = True
+
+    def take_chunk(self, is_last):
+        if not is_last:
+            if not self.peer.intervene(self, "CHUNK", ""):
+                self.reply(250, "2.0.0", "more")
+            self.reset_wanted = not self.is_positive()
+            return
+        self.peer.note_text(self.transaction)
+        if not self.peer.intervene(self, "DOT", ""):
+            self.do_dot()
+        self.reset_wanted = not self.is_positive()
+        self.end_transaction(self.is_positive())
+
+    def read_octets(self, size):
+        while len(self._in) < size:
+            self.fill()
+        octets = bytes(self._in[:size])
+        del self._in[:size]
+        return octets
+
     def read_text(self):
         """Up to the dot that stands between two CRLFs, and that one only."""
         looked = 0
@@ -279,6 +319,7 @@ class SmtpSession(Session):
 
     def do_rset(self, _):
         self.transaction = None
+        self.reset_wanted = False
         self.reply(250, "2.0.0", "ok")
 
     def do_noop(self, _):
@@ -302,6 +343,7 @@ class SmtpPeer(Peer):
         self.tokens = bearer.Tokens()
         self.mechanisms = ["PLAIN", "LOGIN"]
         self.without = set()
+        self.chunking = False
         self.size_limit = 50_000_000
         self.transactions = []  # those whose final dot came, in order
         self.store = None  # called with each accepted Transaction
@@ -311,7 +353,7 @@ class SmtpPeer(Peer):
 
     def capabilities(self, session):
         offered = ["PIPELINING", f"SIZE {self.size_limit}", "8BITMIME", "SMTPUTF8", "DSN"]
-        offered.append("ENHANCEDSTATUSCODES")
+        offered += ["ENHANCEDSTATUSCODES", *(["CHUNKING"] if self.chunking else [])]
         if self.tls_mode == "starttls" and not session.secured:
             offered.append("STARTTLS")
         elif self.wants_login():
