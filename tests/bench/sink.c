@@ -17,7 +17,7 @@ struct sink {
 	bool has_sender;
 	unsigned recipients;
 
-	char *message; /* as it came, dots stuffed */
+	char *message; /* as it came, or comes with DATA: dots stuffed */
 	size_t message_len, message_cap;
 };
 
@@ -32,7 +32,8 @@ on_ehlo(struct sink *s, const char *argument)
 		wire_reply(&s->wire, "250-STARTTLS");
 	else
 		wire_reply(&s->wire, "250-AUTH PLAIN");
-	wire_reply(&s->wire, "250-SIZE 100000000\r\n250-PIPELINING\r\n250 8BITMIME");
+	wire_reply(
+	    &s->wire, "250-SIZE 100000000\r\n250-PIPELINING\r\n250-CHUNKING\r\n250 8BITMIME");
 }
 
 static void
@@ -93,6 +94,7 @@ on_quit(struct sink *s, const char *argument)
 static void
 forget_transaction(struct sink *s)
 {
+	s->message_len = 0;
 	s->has_sender = false;
 	s->recipients = 0;
 }
@@ -129,7 +131,7 @@ on_rcpt(struct sink *s, const char *argument)
 }
 
 static void
-message_add(struct sink *s, const char *data, size_t len)
+message_make_room(struct sink *s, size_t len)
 {
 	if (s->message_len + len > s->message_cap) {
 		s->message_cap = s->message_cap * 2 + len;
@@ -137,6 +139,12 @@ message_add(struct sink *s, const char *data, size_t len)
 		if (s->message == NULL)
 			loopback_die("realloc");
 	}
+}
+
+static void
+message_add(struct sink *s, const char *data, size_t len)
+{
+	message_make_room(s, len);
 	memcpy(s->message + s->message_len, data, len);
 	s->message_len += len;
 }
@@ -162,6 +170,45 @@ on_data(struct sink *s, const char *argument)
 	tally_add(s->message, s->message_len);
 	forget_transaction(s);
 	wire_reply(&s->wire, "250 2.0.0 taken");
+}
+
+/* A text of chunks, as DATA would have brought it. */
+static void
+message_stuff(struct sink *s)
+{
+	for (size_t at = 0; at < s->message_len; at++) {
+		if (s->message[at] != '.' || (at > 0 && s->message[at - 1] != '\n'))
+			continue;
+		message_make_room(s, 1);
+		memmove(s->message + at + 1, s->message + at, s->message_len - at);
+		s->message_len++;
+		at++;
+	}
+}
+
+/* RFC 3030: the chunk is there, whatever is said of it. */
+static void
+on_bdat(struct sink *s, const char *argument)
+{
+	char *rest;
+	size_t len = strtoul(argument, &rest, 10);
+	bool wanted = s->recipients > 0;
+
+	message_make_room(s, len);
+	if (!wire_octets(&s->wire, s->message + s->message_len, len))
+		return;
+	s->message_len += len;
+	if (!wanted) {
+		wire_reply(&s->wire, "503 5.5.1 not now");
+	} else if (strcasecmp(rest, " LAST") != 0) {
+		wire_reply(&s->wire, "250 2.0.0 more");
+		return;
+	} else {
+		message_stuff(s);
+		tally_add(s->message, s->message_len);
+		wire_reply(&s->wire, "250 2.0.0 taken");
+	}
+	forget_transaction(s);
 }
 
 /* -- what the benchmark asks ----------------------------------------------------------------- */
@@ -190,6 +237,7 @@ static const struct command {
     {"MAIL", on_mail},
     {"RCPT", on_rcpt},
     {"DATA", on_data},
+    {"BDAT", on_bdat},
     {"RSET", on_rset},
     {"NOOP", on_noop},
     {"EHLO", on_ehlo},

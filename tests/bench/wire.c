@@ -191,3 +191,20 @@ wire_line(struct wire *w)
 			return NULL;
 	}
 }
+
+bool
+wire_octets(struct wire *w, char *data, size_t len)
+{
+	while (len > 0) {
+		size_t there = w->input_end - w->input_start;
+		size_t n = there < len ? there : len;
+
+		memcpy(data, w->input + w->input_start, n);
+		w->input_start += n;
+		data += n;
+		len -= n;
+		if (len > 0 && !fill_input(w))
+			return false;
+	}
+	return true;
+}

@@ -39,4 +39,7 @@ void wire_flush(struct wire *w);
 /* The next line without its end; NULL when the peer is gone or sends no lines. */
 char *wire_line(struct wire *w);
 
+/* So many octets; false when the peer is gone before. */
+bool wire_octets(struct wire *w, char *data, size_t len);
+
 #endif
