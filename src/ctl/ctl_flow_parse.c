@@ -24,6 +24,12 @@ struct content {
 	bool dot; /* its end was there; only a summary may follow */
 };
 
+/*
+ * The octets of a chunk (RFC 3030) follow its BDAT, when the log has them.  It does or does not as
+ * a whole; the first chunk of a session, behind which nothing is sent before its reply, tells.
+ */
+enum chunk_octets { CHUNKS_UNSEEN, CHUNKS_LOGGED, CHUNKS_BARE };
+
 /* Owned by whoever called ctl_flow_parse_new(). */
 struct ctl_flow_parse {
 	bool is_smtp;
@@ -31,6 +37,8 @@ struct ctl_flow_parse {
 	void *arg;
 	struct commands commands;
 	struct content content;
+	enum chunk_octets chunks;
+	unsigned long chunk_left;   /* octets of a chunk that are still to come */
 	struct ctl_flow_item *open; /* lines may still join it */
 	struct ctl_flow_item *done; /* waits for what comes behind it */
 	bool is_continued;          /* the last line of a reply was "250-..." */
@@ -218,10 +226,51 @@ add_summary(struct ctl_flow_parse *p, enum ctl_flow_kind kind, const struct ctl_
 	p->open->latest = line->time;
 }
 
+/* Octets that a line stands for, with its CRLF. */
+static unsigned long
+count_octets(const char *text)
+{
+	unsigned long count = 2;
+
+	while (*text != '\0') {
+		bool is_hex = text[0] == '\\' && text[1] == 'x' && strlen(text) >= 4;
+
+		text += is_hex ? 4 : text[0] == '\\' && text[1] == '\\' ? 2 : 1;
+		count++;
+	}
+	return count;
+}
+
+static void
+add_chunk_content(struct ctl_flow_parse *p, const struct ctl_logfile_line *line)
+{
+	unsigned long octets = count_octets(line->text);
+
+	p->chunks = CHUNKS_LOGGED;
+	p->chunk_left -= octets < p->chunk_left ? octets : p->chunk_left;
+	add_content(p, CTL_FLOW_SENT, line);
+}
+
+static void
+begin_chunk(struct ctl_flow_parse *p, const char *text)
+{
+	if (p->chunks != CHUNKS_BARE && strncasecmp(text, "BDAT ", 5) == 0)
+		p->chunk_left = strtoul(text + 5, NULL, 10);
+}
+
 static void
 on_sent(struct ctl_flow_parse *p, const struct ctl_logfile_line *line)
 {
+	if (p->chunk_left > 0) {
+		add_chunk_content(p, line);
+		return;
+	}
+	if (!p->content.sent && is_summary(line->text)) {
+		add_summary(p, CTL_FLOW_SENT, line); /* the reply is to the last chunk */
+		return;
+	}
 	if (!p->content.sent) {
+		begin_chunk(p, line->text);
 		begin(p, CTL_FLOW_SENT, line);
 		sign(p->open, "> %.*s", verb_len(line->text), line->text);
 		push(p, line->text);
@@ -332,6 +381,10 @@ ctl_flow_parse_new(bool is_smtp, ctl_flow_item_cb *cb, void *arg)
 void
 ctl_flow_parse_line(struct ctl_flow_parse *p, const struct ctl_logfile_line *line)
 {
+	if (p->chunk_left > 0 && p->chunks == CHUNKS_UNSEEN && line->kind != CTL_LOGFILE_SENT) {
+		p->chunks = CHUNKS_BARE;
+		p->chunk_left = 0;
+	}
 	switch (line->kind) {
 	case CTL_LOGFILE_SENT:
 		on_sent(p, line);

@@ -102,6 +102,18 @@ compare_chart(const char *name, const char *chart, const struct ctl_screen *scre
 }
 
 static void
+draw_as_before(const char *name, const struct ctl_screen *screen)
+{
+	char *path = xasprintf("%s/%s.session", CHARTS, name);
+	struct str s = STR_INIT;
+
+	draw(&s, open(path, O_RDONLY | O_CLOEXEC), screen);
+	compare_chart(name, str_text(&s), screen);
+	str_clear(&s);
+	free(path);
+}
+
+static void
 draws_sessions_as_before(void **state)
 {
 	static const char *const names[] = {"pop3", "smtp"};
@@ -109,18 +121,20 @@ draws_sessions_as_before(void **state)
 	    {140, false, false}, {80, false, true}, {80, true, false}};
 
 	(void)state;
-	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-		char *path = xasprintf("%s/%s.session", CHARTS, names[i]);
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		for (size_t j = 0; j < sizeof screens / sizeof screens[0]; j++)
+			draw_as_before(names[i], &screens[j]);
+}
 
-		for (size_t j = 0; j < sizeof screens / sizeof screens[0]; j++) {
-			struct str s = STR_INIT;
+/* Each answer bears the command that it is for, whether the log has the octets of chunks or not. */
+static void
+draws_chunks_as_before(void **state)
+{
+	static const struct ctl_screen screen = {80, false, false};
 
-			draw(&s, open(path, O_RDONLY | O_CLOEXEC), &screens[j]);
-			compare_chart(names[i], str_text(&s), &screens[j]);
-			str_clear(&s);
-		}
-		free(path);
-	}
+	(void)state;
+	draw_as_before("bdat", &screen);
+	draw_as_before("bdat-full", &screen);
 }
 
 /* Every row between the boxes and the end ends where the right lifeline is. */
@@ -339,6 +353,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(draws_sessions_as_before),
+	    cmocka_unit_test(draws_chunks_as_before),
 	    cmocka_unit_test(lifelines_are_straight),
 	    cmocka_unit_test(terminals_obey_no_log),
 	    cmocka_unit_test(answers_bear_the_command_when_several_waited),
