@@ -6,6 +6,7 @@
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "deliver/sending.h"
+#include "deliver/shortcomings.h"
 #include "net/address.h"
 #include "net/session_id.h"
 #include "queue/outqueue.h"
@@ -110,6 +111,7 @@ on_granted(struct slot *slot)
 	    .account = o->account,
 	    .helo = o->account->smtp->helo != NULL ? o->account->smtp->helo : o->settings.helo,
 	    .record = &o->record,
+	    .without = shortcomings_known(&o->record) | o->trial.without,
 	    .id = session_id_next(id),
 	};
 

@@ -4,6 +4,7 @@
 #include "base/queue.h"
 #include "base/verdict.h"
 #include "deliver/outbox.h"
+#include "deliver/shortcomings.h"
 #include "net/slots.h"
 #include "session/certificate.h"
 #include "store/record.h"
@@ -74,7 +75,8 @@ struct outbox {
 	struct record record;
 	uint64_t sessions, sessions_failed; /* ended since the start */
 	unsigned long refused_generation;   /* of the secret */
-	bool weaker;                        /* refused to log in: HINT_WEAKER */
+	struct shortcomings_trial trial;
+	bool weaker; /* refused to log in: HINT_WEAKER */
 	struct certificate_watch certificate;
 	unsigned long renewed;       /* standing_renews_token() */
 	struct hook *hook;           /* on_failure */

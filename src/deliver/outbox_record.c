@@ -42,8 +42,10 @@ secret_of(const struct outbox *o)
 static void
 take_fingerprint(struct outbox *o)
 {
-	if (standing_take_fingerprint(&o->record, o->config, &o->account->smtp->endpoint))
-		o->blocked = false;
+	if (!standing_take_fingerprint(&o->record, o->config, &o->account->smtp->endpoint))
+		return;
+	o->blocked = false;
+	o->trial = (struct shortcomings_trial){0};
 }
 
 static void
@@ -213,6 +215,7 @@ outbox_note_result(struct outbox *o, const struct sending_result *result, int64_
 	o->record.last_attempt = since;
 	standing_note_login(&o->record, result->mechanism);
 	shortcomings_note(&o->record, result->lacking);
+	shortcomings_judge(&o->record, &o->trial, o->name, result);
 	certificate_note(&o->certificate, o->name, o->server, result->certificate_end);
 	o->weaker = result->why.hint == HINT_WEAKER;
 	o->record.octets += result->octets;

@@ -6,7 +6,6 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "config/config.h"
-#include "deliver/shortcomings.h"
 #include "net/address.h"
 #include "store/record.h"
 
@@ -120,6 +119,7 @@ on_closed(const struct verdict *why, bool slow, void *arg)
 	s->result.slow = slow;
 	s->result.certificate_end = smtp_session_certificate_end(s->session);
 	s->result.mechanism = smtp_session_mechanism(s->session);
+	s->result.broke_on = smtp_session_broke_on(s->session);
 	if (why->kind == FAIL_AUTH && why->hint != HINT_WEAKER && s->secret != NULL)
 		note_refused_secret(s);
 	if (s->stopping)
@@ -162,7 +162,7 @@ sending_connect(struct sending *s)
 	    .deriver = vault_deriver(s->settings.vault),
 	    .helo = s->settings.helo,
 	    .served = s->settings.record->mechanism,
-	    .shortcomings = shortcomings_known(s->settings.record),
+	    .shortcomings = s->settings.without,
 	};
 	s->session = smtp_session_new(&session, &smtp_handler, s);
 }

@@ -48,6 +48,7 @@ struct sending_settings {
 	const struct account_config *account; /* of that configuration, with smtp */
 	const char *helo;
 	const struct record *record; /* what earlier sessions came to; borrowed for its life */
+	unsigned without;            /* enum smtp_shortcoming */
 	const char *id;              /* "000123" */
 };
 
@@ -59,6 +60,7 @@ struct sending_result {
 	unsigned long stale_token; /* of a token held from before, which is refused now; 0: none */
 	bool slow;                 /* the server asked for restraint */
 	unsigned lacking;          /* enum smtp_shortcoming, found out now */
+	unsigned broke_on;         /* the same, as smtp_session_broke_on() has it */
 	unsigned messages;         /* that were offered to the server */
 	uint64_t recipients;       /* accepted */
 	uint64_t octets;           /* of messages with an accepted recipient */

@@ -235,6 +235,7 @@ note_results(struct parcel *p, const struct smtp_result *results)
 		s->result.recipients += results[i].fate == SMTP_SENT;
 		if (results[i].again)
 			parcel_add_open(p, recipient);
+		p->smtp.without |= results[i].without;
 	}
 	if (accepted)
 		s->result.octets += p->smtp.size;

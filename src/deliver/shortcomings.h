@@ -4,6 +4,7 @@
 #include "deliver/smtp_session.h"
 
 struct record;
+struct sending_result;
 
 /*
  * What a server offers and cannot do, remembered for 30 days after the last find, or until settings
@@ -11,6 +12,20 @@ struct record;
  */
 unsigned shortcomings_known(const struct record *record);
 void shortcomings_note(struct record *record, unsigned found);
+
+/*
+ * Networks break more often than servers do: when two sessions broke on the same with none between
+ * them that got a message through, one is held without it.  When that one does, the server was to
+ * blame.  Zeroed memory begins a trial.
+ */
+struct shortcomings_trial {
+	unsigned suspect; /* one of them, or 0 */
+	unsigned breaks;
+	unsigned without; /* the suspect, while the trial is on */
+};
+
+void shortcomings_judge(struct record *record, struct shortcomings_trial *trial,
+    const char *account, const struct sending_result *result);
 
 /* "CHUNKING", as the server says it; static. */
 const char *shortcomings_name(enum smtp_shortcoming what);

@@ -142,6 +142,7 @@ smtp_take_verdict(struct smtp_session *s, const struct smtp_reply *reply)
 
 	switch (outcome) {
 	case SMTP_ACCEPTED:
+		s->has_taken = true;
 		smtp_fate_from_reply(s, &result, SMTP_SENT, t->stage, reply);
 		break;
 	case SMTP_DEFER_MESSAGE:

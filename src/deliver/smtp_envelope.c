@@ -10,6 +10,8 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 /* An IDN domain becomes A-labels; what is beyond ASCII after that needs SMTPUTF8.  free(3) it. */
 static char *
@@ -98,6 +100,49 @@ put_off_beyond_limit(const struct smtp_session *s, struct smtp_transaction *t)
 			smtp_fate_decide(t, i, &result);
 }
 
+/* Domains that are told apart; a limit above that is kept as this one. */
+enum { DOMAINS_MAX = 500 };
+
+static const char *
+domain_of(const char *address)
+{
+	const char *at = strrchr(address, '@');
+
+	return at != NULL ? at + 1 : "";
+}
+
+/* True when it is one of them, or there is room for it to be. */
+static bool
+take_domain(const char *domains[], size_t *count, size_t most, const char *domain)
+{
+	for (size_t i = 0; i < *count; i++)
+		if (strcasecmp(domains[i], domain) == 0)
+			return true;
+	if (*count == most)
+		return false;
+	domains[(*count)++] = domain;
+	return true;
+}
+
+/* RFC 9422 section 3.3: the other domains go into another transaction. */
+static void
+put_off_other_domains(const struct smtp_session *s, struct smtp_transaction *t)
+{
+	const char *domains[DOMAINS_MAX];
+	const struct smtp_message *m = t->message;
+	uint32_t limit = s->capabilities.rcpt_domain_max;
+	size_t most = limit < DOMAINS_MAX ? limit : DOMAINS_MAX, count = 0;
+	struct smtp_result result;
+
+	smtp_fate_from_text(&result, SMTP_DEFERRED, "rcpt", "",
+	    "%s takes recipients in %u domains at a time", s->server, (unsigned)limit);
+	result.again = true;
+	for (size_t i = 0; i < m->recipient_count && limit > 0; i++)
+		if (t->stands[i] == SMTP_STAND_OPEN &&
+		    !take_domain(domains, &count, most, domain_of(m->recipients[i])))
+			smtp_fate_decide(t, i, &result);
+}
+
 /* -- the commands ------------------------------------------------------------------------------ */
 
 struct smtp_envelope_command *
@@ -122,7 +167,7 @@ add_line(struct smtp_transaction *t, enum smtp_step step, const char *line)
 
 /* RFC 3461: a message without a reverse-path asks for no reports. */
 static bool
-asks_reports(const struct smtp_session *s, const struct smtp_transaction *t)
+wants_reports(const struct smtp_session *s, const struct smtp_transaction *t)
 {
 	return *t->message->sender != '\0' &&
 	       (s->config->dsn_notify != NULL || s->config->dsn_ret != NULL);
@@ -132,14 +177,14 @@ static bool
 write_mail(const struct smtp_session *s, const struct smtp_transaction *t, struct smtp_mail *mail,
     struct str *line, const char **why)
 {
-	if (asks_reports(s, t)) {
+	if (t->asks_reports) {
 		mail->ret = s->config->dsn_ret;
 		mail->envid = t->message->envid;
 	}
-	if (smtp_command_mail(line, mail, &s->capabilities, why))
+	if (smtp_command_mail(line, mail, &t->offered, why))
 		return true;
 	mail->envid = NULL; /* unfit, perhaps, but nothing depends on it */
-	return smtp_command_mail(line, mail, &s->capabilities, why);
+	return smtp_command_mail(line, mail, &t->offered, why);
 }
 
 static void
@@ -178,11 +223,11 @@ add_rcpt(const struct smtp_session *s, struct smtp_transaction *t, size_t i)
 	struct smtp_result result;
 	const char *why;
 
-	if (asks_reports(s, t)) {
+	if (t->asks_reports) {
 		rcpt.notify = s->config->dsn_notify;
 		rcpt.original = address;
 	}
-	if (smtp_command_rcpt(&line, &rcpt, &s->capabilities, &why)) {
+	if (smtp_command_rcpt(&line, &rcpt, &t->offered, &why)) {
 		add_line(t, SMTP_STEP_RCPT, str_text(&line));
 		t->commands[t->command_count - 1].recipient = i;
 	} else {
@@ -239,14 +284,33 @@ note_shortcomings(const struct smtp_session *s, const struct smtp_transaction *t
 		    "the server does not offer SMTPUTF8; a header beyond ASCII goes as it is");
 }
 
+/* What the server offers, less what it is known to offer in vain. */
+static void
+take_offer(const struct smtp_session *s, struct smtp_transaction *t)
+{
+	unsigned without = s->shortcomings | t->message->without;
+	struct smtp_capabilities *c = &t->offered;
+
+	*c = s->capabilities;
+	if (without & SMTP_SHORT_PARAMETERS)
+		c->size = c->eight_bit = c->dsn = false;
+	if (without & SMTP_SHORT_SMTPUTF8)
+		c->utf8 = false;
+	t->utf8 = c->utf8 && message_needs_utf8(t->message);
+	t->asks_reports = c->dsn && wants_reports(s, t);
+	t->has_options = t->asks_reports || (c->size && t->message->size > 0) ||
+			 (c->eight_bit && t->message->eight_bit);
+}
+
 bool
 smtp_envelope_prepare(struct smtp_session *s, struct smtp_transaction *t)
 {
-	t->utf8 = s->capabilities.utf8 && message_needs_utf8(t->message);
+	take_offer(s, t);
 	refuse_size(s, t);
-	if (!s->capabilities.utf8)
+	if (!t->offered.utf8)
 		refuse_utf8(s, t);
 	put_off_beyond_limit(s, t);
+	put_off_other_domains(s, t);
 	if (!is_anybody_open(t))
 		return false;
 	note_shortcomings(s, t);

@@ -104,7 +104,8 @@ is_sent_to_anybody(const struct smtp_transaction *t)
 /*
  * Who was put off by the server comes back at once when the others got through.  Who was put off
  * here, by the limit that the server told, was never asked about: or the first ones, if they are
- * deferred each time, would keep the last ones from ever being tried.
+ * deferred each time, would keep the last ones from ever being tried.  Who is to be asked about in
+ * another way comes back in any case.
  */
 void
 smtp_fate_settle_again(const struct smtp_session *s, struct smtp_transaction *t)
@@ -115,6 +116,7 @@ smtp_fate_settle_again(const struct smtp_session *s, struct smtp_transaction *t)
 	for (size_t i = 0; i < t->message->recipient_count; i++) {
 		struct smtp_result *r = &t->results[i];
 
-		r->again = r->again && !over && (r->code == 0 ? !t->mail_refused : sent);
+		r->again = r->again && !over &&
+			   (r->without != 0 || (r->code == 0 ? !t->mail_refused : sent));
 	}
 }

@@ -125,11 +125,26 @@ smtp_set_silence(struct smtp_session *s, int64_t standard)
 	conn_set_silence(s->conn, session_silence(&s->config->endpoint, standard));
 }
 
+/* What a server may break on that offers it in vain, as long as nothing got through. */
+static unsigned
+find_suspect(const struct smtp_session *s)
+{
+	const struct smtp_transaction *t = smtp_flight_first(s);
+
+	if (s->has_taken || t == NULL)
+		return 0;
+	if (s->state == SMTP_STATE_CHUNKS)
+		return SMTP_SHORT_CHUNKING;
+	return s->state == SMTP_STATE_ENVELOPE && smtp_is_pipelining(s) ? SMTP_SHORT_PIPELINING : 0;
+}
+
 void
 smtp_set_state(struct smtp_session *s, enum smtp_state state)
 {
 	if (state == s->state || s->state == SMTP_STATE_CLOSED)
 		return;
+	if (state == SMTP_STATE_CLOSED)
+		s->broke_on = find_suspect(s);
 	s->state = state;
 	if (states[state].silence > 0)
 		smtp_set_silence(s, states[state].silence);
@@ -533,6 +548,14 @@ const char *
 smtp_session_mechanism(const struct smtp_session *s)
 {
 	return s->mechanism;
+}
+
+unsigned
+smtp_session_broke_on(const struct smtp_session *s)
+{
+	bool is_broken = s->why.kind == FAIL_NETWORK || s->why.kind == FAIL_PROTOCOL;
+
+	return is_broken ? s->broke_on : 0;
 }
 
 const char *

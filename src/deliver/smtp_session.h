@@ -22,7 +22,12 @@ struct transcript;
  */
 
 /* What a server offers and cannot do. */
-enum smtp_shortcoming { SMTP_SHORT_CHUNKING = 1 };
+enum smtp_shortcoming {
+	SMTP_SHORT_CHUNKING = 1,
+	SMTP_SHORT_PIPELINING = 2,
+	SMTP_SHORT_PARAMETERS = 4, /* SIZE, BODY, and those of DSN */
+	SMTP_SHORT_SMTPUTF8 = 8
+};
 
 /* One message for one session; everything is borrowed until its done() or the session's closed().
  */
@@ -34,6 +39,7 @@ struct smtp_message {
 	bool eight_bit;    /* has octets above 127: BODY=8BITMIME where offered */
 	bool smtputf8;     /* header or addresses need RFC 6531 */
 	const char *envid; /* for DSN; NULL: none */
+	unsigned without;  /* enum smtp_shortcoming: as the result of an earlier try has it */
 	void *tag;         /* the owner's */
 };
 
@@ -54,8 +60,10 @@ struct smtp_result {
 	 * their turn: to be tried at once, in a transaction without them.
 	 */
 	bool again;
-	int code;          /* reply code, 0: none */
-	char status[12];   /* enhanced status code "5.1.1", "" when there is none */
+	unsigned
+	    without;     /* again, and without these: the server may offer them and not know them */
+	int code;        /* reply code, 0: none */
+	char status[12]; /* enhanced status code "5.1.1", "" when there is none */
 	const char *stage; /* static: "mail", "rcpt", "data", "dot", "size", "smtputf8" */
 	/*
 	 * The reply in one line, "550 5.1.1 No such user", escaped; when code is 0, a sentence of
@@ -169,6 +177,12 @@ int64_t smtp_session_certificate_end(const struct smtp_session *session);
 
 /* The name of the mechanism that logged in, static; NULL: there was none, or it has not yet. */
 const char *smtp_session_mechanism(const struct smtp_session *session);
+
+/*
+ * Once closed: what the session may have broken on, enum smtp_shortcoming.  It was under way when
+ * the connection was lost, or the two sides were out of step, and no message had got through.
+ */
+unsigned smtp_session_broke_on(const struct smtp_session *session);
 
 /* "resolving", "connecting", "handshake", "authenticating", "sending"; static. */
 const char *smtp_session_state(const struct smtp_session *session);

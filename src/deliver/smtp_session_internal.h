@@ -82,11 +82,14 @@ struct smtp_transaction {
 	enum smtp_stand *stands;
 	struct smtp_envelope_command *commands;
 	size_t command_count, command_cap, sent, answered;
-	size_t accepted;   /* recipients */
-	unsigned number;   /* on this connection, from 1 */
-	const char *stage; /* for what ends it from outside */
-	bool utf8;         /* goes with SMTPUTF8 */
-	bool is_ahead;     /* its envelope left before the one in front of it had its fate */
+	size_t accepted;                  /* recipients */
+	unsigned number;                  /* on this connection, from 1 */
+	const char *stage;                /* for what ends it from outside */
+	struct smtp_capabilities offered; /* of which this transaction makes use */
+	bool utf8;                        /* goes with SMTPUTF8 */
+	bool has_options;                 /* MAIL has other parameters, which could be left out */
+	bool asks_reports;                /* RCPT has some, and MAIL too */
+	bool is_ahead; /* its envelope left before the one in front of it had its fate */
 	bool mail_refused;
 	bool text_refused; /* a chunk was: what is said of others does not matter */
 	bool dot_sent;
@@ -128,9 +131,12 @@ struct smtp_session {
 
 	bool draining; /* the session ends with the answers that are awaited */
 
-	unsigned shortcomings; /* enum smtp_shortcoming: of the server, as far as is known */
-	bool chunks_served;    /* the server took a chunk on this connection */
-	struct str held;       /* of the first text, until that is known */
+	bool has_taken;           /* a message, on this connection */
+	unsigned broke_on;        /* enum smtp_shortcoming: what was under way at the end */
+	struct smtp_result doubt; /* the last refusal that may be about parameters */
+	unsigned shortcomings;    /* enum smtp_shortcoming: of the server, as far as is known */
+	bool chunks_served;       /* the server took a chunk on this connection */
+	struct str held;          /* of the first text, until that is known */
 	bool held_is_last;
 
 	struct event *turn; /* what the owner asked for, in the next turn */

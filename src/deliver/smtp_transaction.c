@@ -14,7 +14,7 @@ smtp_is_pipelining(const struct smtp_session *s)
 	case PIPELINING_AUTO:
 		break;
 	}
-	return s->capabilities.pipelining;
+	return s->capabilities.pipelining && (s->shortcomings & SMTP_SHORT_PIPELINING) == 0;
 }
 
 enum smtp_state
@@ -115,6 +115,47 @@ refuse_message(struct smtp_session *s, enum smtp_outcome outcome, const struct s
 }
 
 /*
+ * RFC 5321 section 4.1.1.11, 4.2.4: 555, 504 and 501 may be about a parameter that the server
+ * offers and does not know.  What it would be, 0: nothing; words about an address (RFC 3463
+ * section 3.2) are not.
+ */
+static enum smtp_shortcoming
+find_doubt(const struct smtp_transaction *t, enum smtp_step step, const struct smtp_reply *reply)
+{
+	bool is_address = reply->status.class != 0 && reply->status.subject == 1;
+
+	if (is_address || (reply->code != 501 && reply->code != 504 && reply->code != 555))
+		return 0;
+	if (step == SMTP_STEP_MAIL ? t->has_options : t->asks_reports)
+		return SMTP_SHORT_PARAMETERS;
+	return t->utf8 && step == SMTP_STEP_MAIL ? SMTP_SHORT_SMTPUTF8 : 0;
+}
+
+/* Asked about again without that: a refusal would be the same, and its acceptance tells. */
+static void
+fill_doubt(struct smtp_session *s, enum smtp_shortcoming what, const struct smtp_reply *reply,
+    struct smtp_result *result)
+{
+	const struct smtp_transaction *t = smtp_flight_first(s);
+
+	smtp_fate_from_reply(s, result, SMTP_DEFERRED, t->stage, reply);
+	s->doubt = *result;
+	result->again = true;
+	result->without = t->message->without | what;
+}
+
+/* A recipient is accepted: what was left out for that was offered in vain. */
+static void
+confirm_doubt(struct smtp_session *s)
+{
+	unsigned found = smtp_flight_first(s)->message->without & ~s->shortcomings;
+
+	for (unsigned bit = 1; bit <= found; bit <<= 1)
+		if (found & bit)
+			smtp_falls_short(s, (enum smtp_shortcoming)bit, &s->doubt);
+}
+
+/*
  * A server that refused a message before its end, and takes the rest of the text for commands,
  * answers 500 to each of those lines: that speaks of no envelope that left ahead.  What left by
  * itself may be a line too long for the server (RFC 5321 section 4.3.2).
@@ -123,6 +164,21 @@ static bool
 is_about_text(const struct smtp_transaction *t, const struct smtp_reply *reply)
 {
 	return t->is_ahead && reply->code == 500;
+}
+
+static enum smtp_state
+refuse_mail(struct smtp_session *s, enum smtp_outcome outcome, const struct smtp_reply *reply)
+{
+	struct smtp_transaction *t = smtp_flight_first(s);
+	enum smtp_shortcoming doubt = find_doubt(t, SMTP_STEP_MAIL, reply);
+	struct smtp_result result;
+
+	t->mail_refused = true;
+	if (doubt == 0)
+		return refuse_message(s, outcome, reply);
+	fill_doubt(s, doubt, reply, &result);
+	smtp_fate_decide_open(t, &result);
+	return s->state;
 }
 
 static enum smtp_state
@@ -137,10 +193,8 @@ on_mail(struct smtp_session *s, const struct smtp_reply *reply)
 		t->answered = 0;
 		return smtp_flight_abort(s, SMTP_DISORDER, reply);
 	}
-	if (outcome != SMTP_ACCEPTED) {
-		t->mail_refused = true;
-		return refuse_message(s, outcome, reply);
-	}
+	if (outcome != SMTP_ACCEPTED)
+		return refuse_mail(s, outcome, reply);
 	s->rset_needed = true;
 	return s->state;
 }
@@ -182,11 +236,26 @@ abort_on_rcpt(struct smtp_session *s, size_t recipient, enum smtp_outcome outcom
 	return smtp_flight_refuse(s, outcome);
 }
 
+static void
+refuse_rcpt(struct smtp_session *s, size_t recipient, enum smtp_outcome outcome,
+    const struct smtp_reply *reply)
+{
+	struct smtp_transaction *t = smtp_flight_first(s);
+	enum smtp_shortcoming doubt = find_doubt(t, SMTP_STEP_RCPT, reply);
+	struct smtp_result result;
+
+	if (doubt != 0)
+		fill_doubt(s, doubt, reply, &result);
+	else
+		smtp_fate_from_reply(s, &result,
+		    outcome == SMTP_FAIL_RECIPIENT ? SMTP_REFUSED : SMTP_DEFERRED, t->stage, reply);
+	smtp_fate_decide(t, recipient, &result);
+}
+
 static enum smtp_state
 on_rcpt(struct smtp_session *s, size_t recipient, const struct smtp_reply *reply)
 {
 	struct smtp_transaction *t = smtp_flight_first(s);
-	struct smtp_result result;
 	enum smtp_outcome outcome;
 
 	if (t->mail_refused)
@@ -196,12 +265,11 @@ on_rcpt(struct smtp_session *s, size_t recipient, const struct smtp_reply *reply
 	case SMTP_ACCEPTED:
 		t->stands[recipient] = SMTP_STAND_ACCEPTED;
 		t->accepted++;
+		confirm_doubt(s);
 		return s->state;
 	case SMTP_DEFER_RECIPIENT:
 	case SMTP_FAIL_RECIPIENT:
-		smtp_fate_from_reply(s, &result,
-		    outcome == SMTP_FAIL_RECIPIENT ? SMTP_REFUSED : SMTP_DEFERRED, t->stage, reply);
-		smtp_fate_decide(t, recipient, &result);
+		refuse_rcpt(s, recipient, outcome, reply);
 		return s->state;
 	case SMTP_NEXT_TRANSACTION:
 		put_off(s, recipient, reply);

@@ -4,15 +4,12 @@
  *   CONFIG key=value ...   also auth=MECHANISM max_messages=N notify=LIST ret=WORD helo=NAME;
  *                          texts=on tells the text of each result, free=late frees the session
  *                          only at the end, stop=NAME stops it in the done() of that message;
- *                          chunking=on; lacking=chunking is known of the server from before;
- *                          the secret is always "secret"
- *   MESSAGE NAME SENDER RECIPIENT... key...
- *                          one more for next(); keys: size=N envid=ID 8bit utf8; "-" is the null
- *                          sender
- *   EVENT stuck|drained    what was sent does not leave; it does again
- *   REPEAT N text          the server sends the line N times
- *   DO go|quit|stop|withdraw NAME|fail|fail-late|piece TEXT|last TEXT|fill N|body-failed
- *                          what the owner does; fill is a piece of N octets, in lines, that are not
+ *                          chunking=on; lacking=chunking|parameters|smtputf8 is known of the
+ * server; the secret is always "secret" MESSAGE NAME SENDER RECIPIENT... key... one more for
+ * next(); keys: size=N envid=ID 8bit utf8 without-parameters without-smtputf8; "-" is the null
+ * sender EVENT stuck|drained    what was sent does not leave; it does again REPEAT N text the
+ * server sends the line N times DO go|quit|stop|withdraw NAME|fail|fail-late|piece TEXT|last
+ * TEXT|fill N|body-failed what the owner does; fill is a piece of N octets, in lines, that are not
  *                          to be looked at; fail-late: what waited to leave would do so in the same
  *                          turn, and "O: (left)" tells that it did
  *   STATE name             smtp_session_state(), with "awaits fate" behind it when so
@@ -21,6 +18,7 @@
 #include "base/str.h"
 #include "base/xalloc.h"
 #include "config/config.h"
+#include "deliver/shortcomings.h"
 #include "deliver/smtp_session.h"
 #include "net/transcript.h"
 #include "paper_conn.h"
@@ -97,6 +95,20 @@ fate_name(enum smtp_fate fate)
 	return names[fate];
 }
 
+/* " without SMTPUTF8" */
+static const char *
+without_text(unsigned without)
+{
+	static char text[200];
+
+	*text = '\0';
+	for (unsigned bit = 1; bit <= without; bit <<= 1)
+		if (without & bit)
+			snprintf(text + strlen(text), sizeof text - strlen(text), " without %s",
+			    shortcomings_name((enum smtp_shortcoming)bit));
+	return text;
+}
+
 static void
 on_done(const struct smtp_message *message, const struct smtp_result *results, void *arg)
 {
@@ -105,9 +117,10 @@ on_done(const struct smtp_message *message, const struct smtp_result *results, v
 	for (size_t i = 0; i < message->recipient_count; i++) {
 		const struct smtp_result *r = &results[i];
 
-		script_happened('H', "%s: %s %s at %s%s%.0d%s%s%s", name_of(message),
+		script_happened('H', "%s: %s %s at %s%s%.0d%s%s%s%s", name_of(message),
 		    message->recipients[i], fate_name(r->fate), r->stage, r->code > 0 ? " " : "",
-		    r->code, *r->status != '\0' ? " " : "", r->status, r->again ? " again" : "");
+		    r->code, *r->status != '\0' ? " " : "", r->status, r->again ? " again" : "",
+		    without_text(r->without));
 		if (stage->texts)
 			script_happened('T', "%s", r->text);
 	}
@@ -120,8 +133,7 @@ static void
 on_falls_short(enum smtp_shortcoming what, const struct smtp_result *result, void *arg)
 {
 	(void)arg;
-	script_happened('H', "falls short in %s: %s",
-	    what == SMTP_SHORT_CHUNKING ? "CHUNKING" : "?", result->text);
+	script_happened('H', "falls short in %s: %s", shortcomings_name(what), result->text);
 }
 
 static void
@@ -188,7 +200,9 @@ set_key(const char *key, const char *value, void *arg)
 	else if (strcmp(key, "chunking") == 0)
 		c->chunking = strcmp(value, "on") == 0;
 	else if (strcmp(key, "lacking") == 0)
-		stage->lacking = SMTP_SHORT_CHUNKING;
+		stage->lacking = strcmp(value, "chunking") == 0   ? SMTP_SHORT_CHUNKING
+				 : strcmp(value, "smtputf8") == 0 ? SMTP_SHORT_SMTPUTF8
+								  : SMTP_SHORT_PARAMETERS;
 	else if (strcmp(key, "free") == 0)
 		stage->free_late = true;
 	else if (strcmp(key, "stop") == 0)
@@ -217,6 +231,10 @@ set_message_word(struct note *note, char *word)
 		m->eight_bit = true;
 	else if (strcmp(word, "utf8") == 0)
 		m->smtputf8 = true;
+	else if (strcmp(word, "without-parameters") == 0)
+		m->without |= SMTP_SHORT_PARAMETERS;
+	else if (strcmp(word, "without-smtputf8") == 0)
+		m->without |= SMTP_SHORT_SMTPUTF8;
 	else if (strncmp(word, "size=", 5) == 0)
 		m->size = strtoull(word + 5, NULL, 10);
 	else if (strncmp(word, "envid=", 6) == 0)
