@@ -56,13 +56,16 @@ stage_of(const struct smtp_envelope_command *command)
 	return command->is_last ? "dot" : "data";
 }
 
-/* What comes next is about the first open command; when there is none, it is the owner's turn. */
+/*
+ * What comes next is about the first open command; when there is none, it is the owner's turn.  The
+ * owner may have ended the session just now, from inside a call.
+ */
 static void
 await(struct smtp_session *s)
 {
 	struct smtp_transaction *t = smtp_flight_first(s);
 
-	if (t == NULL)
+	if (t == NULL || s->failing)
 		return;
 	if (t->answered < t->sent) {
 		t->stage = stage_of(&t->commands[t->answered]);

@@ -2,16 +2,25 @@
  * Plays tests/dialogue/smtp-*.txt against the real SMTP session.  Steps, besides those of steps.h:
  *
  *   CONFIG key=value ...   also auth=MECHANISM max_messages=N notify=LIST ret=WORD helo=NAME;
+ *                          chunking=on; lacking=chunking|parameters|smtputf8 is known of the server;
  *                          texts=on tells the text of each result, free=late frees the session
- *                          only at the end, stop=NAME stops it in the done() of that message;
- *                          chunking=on; lacking=chunking|parameters|smtputf8 is known of the
- * server; the secret is always "secret" MESSAGE NAME SENDER RECIPIENT... key... one more for
- * next(); keys: size=N envid=ID 8bit utf8 without-parameters without-smtputf8; "-" is the null
- * sender EVENT stuck|drained    what was sent does not leave; it does again REPEAT N text the
- * server sends the line N times DO go|quit|stop|withdraw NAME|fail|fail-late|piece TEXT|last
- * TEXT|fill N|body-failed what the owner does; fill is a piece of N octets, in lines, that are not
+ *                          only at the end, stop=NAME stops it in the done() of that message,
+ *                          stop_body=NAME in its body(), once it had a piece;
+ *                          the secret is always "secret"
+ *
+ *   MESSAGE NAME SENDER RECIPIENT... key...
+ *                          one more for next(); keys: size=N envid=ID 8bit utf8 without-parameters
+ *                          without-smtputf8; "-" is the null sender
+ *
+ *   EVENT stuck|drained    what was sent does not leave; it does again
+ *
+ *   REPEAT N text          the server sends the line N times
+ *
+ *   DO go|quit|stop|withdraw NAME|fail|fail-late|piece TEXT|last TEXT|fill N|body-failed
+ *                          what the owner does; fill is a piece of N octets, in lines, that are not
  *                          to be looked at; fail-late: what waited to leave would do so in the same
  *                          turn, and "O: (left)" tells that it did
+ *
  *   STATE name             smtp_session_state(), with "awaits fate" behind it when so
  */
 #include "base/secret.h"
@@ -51,7 +60,8 @@ struct stage {
 	size_t note_count, note_given;
 	bool texts, free_late;
 	unsigned lacking;
-	char stop[16];
+	char stop[16], stop_body[16];
+	bool has_given;
 };
 
 /* -- the owner ------------------------------------------------------------------------------- */
@@ -83,8 +93,11 @@ on_next(const struct smtp_message **message, void *arg)
 static void
 on_body(const struct smtp_message *message, void *arg)
 {
-	(void)arg;
+	struct stage *stage = arg;
+
 	script_happened('H', "body %s", name_of(message));
+	if (stage->has_given && strcmp(stage->stop_body, name_of(message)) == 0)
+		smtp_session_stop(stage->session);
 }
 
 static const char *
@@ -207,6 +220,8 @@ set_key(const char *key, const char *value, void *arg)
 		stage->free_late = true;
 	else if (strcmp(key, "stop") == 0)
 		snprintf(stage->stop, sizeof stage->stop, "%s", value);
+	else if (strcmp(key, "stop_body") == 0)
+		snprintf(stage->stop_body, sizeof stage->stop_body, "%s", value);
 	else if (strcmp(key, "auth") == 0)
 		return set_auth(&c->endpoint, value);
 	else
@@ -341,6 +356,7 @@ play_do(struct stage *stage, const struct script_step *step)
 		if (paper_conn_drain())
 			script_happened('O', "(left)");
 	} else if (strcmp(step->rest, "piece") == 0) {
+		stage->has_given = true;
 		smtp_session_body(stage->session, rest, rest_len, false);
 	} else if (strcmp(step->rest, "last") == 0) {
 		smtp_session_body(stage->session, rest, rest_len, true);

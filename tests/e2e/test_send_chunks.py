@@ -237,6 +237,31 @@ def test_stopped_with_many_under_way(daemon, relay, spool, account):
     assert accepted(relay) == once_each(dropped)
 
 
+def test_stopped_amid_a_text(daemon, relay, spool, account):
+    """The fate that is waited for comes while a long text is leaving: that one is cut off."""
+    asked, answered = threading.Event(), threading.Event()
+
+    def hold(session, argument):
+        while len(session.wire) < 100_000:
+            session.fill()
+        asked.set()
+        return faults.hold(answered)(session, argument)
+
+    relay.on("DOT", hold, times=1)
+    dropped = drop_letters(spool, 1)
+    dropped |= drop_letters(spool, 2, first=1, body="a line of a large message\n" * 200_000)
+    account().start()
+    assert asked.wait(30)
+    daemon.process.terminate()
+    wait_for(lambda: "info: stopping" in daemon.log(), "it stops")
+    answered.set()
+    daemon.stop()
+    daemon.restart()
+    relay.wait_accepted(3)
+    spool.wait_empty()
+    assert accepted(relay) == once_each(dropped)
+
+
 def test_killed_with_many_under_way(daemon, relay, spool, account):
     """None is lost; twice come only those whose answers were never recorded."""
     held = Held(relay, 20)
