@@ -123,9 +123,9 @@ on_piece(const char *data, size_t len, bool end, const struct verdict *why, void
 		outreader_close(&p->reader);
 	if (p->state == PARCEL_SENT) {
 		if (why->kind != FAIL_NONE)
-			smtp_session_body_failed(s->session, why);
+			smtp_session_body_failed(s->session, &p->smtp, why);
 		else
-			smtp_session_body(s->session, data, len, end);
+			smtp_session_body(s->session, &p->smtp, data, len, end);
 		return;
 	}
 	if (why->kind != FAIL_NONE) {
@@ -195,7 +195,7 @@ sending_on_body(const struct smtp_message *message, void *arg)
 		return;
 	}
 	p->piece = NULL;
-	smtp_session_body(s->session, piece, p->piece_len, p->piece_is_last);
+	smtp_session_body(s->session, message, piece, p->piece_len, p->piece_is_last);
 	free(piece);
 }
 

@@ -86,14 +86,21 @@ write_text(struct smtp_session *s, const char *data, size_t len, bool last)
 		send_end(s);
 }
 
-void
-smtp_session_body(struct smtp_session *s, const char *data, size_t len, bool last)
+static bool
+wants_body(const struct smtp_session *s, const struct smtp_message *message)
 {
-	struct smtp_transaction *t = s->writing;
+	const struct smtp_transaction *t = s->writing;
 
-	if (s->failing || t == NULL || !t->body_wanted)
+	return !s->failing && !s->over && t != NULL && t->message == message && t->body_wanted;
+}
+
+void
+smtp_session_body(struct smtp_session *s, const struct smtp_message *message, const char *data,
+    size_t len, bool last)
+{
+	if (!wants_body(s, message))
 		return;
-	t->body_wanted = false;
+	s->writing->body_wanted = false;
 	if (s->state == SMTP_STATE_CHUNKS)
 		smtp_chunks_write(s, data, len, last);
 	else
@@ -105,9 +112,10 @@ smtp_session_body(struct smtp_session *s, const char *data, size_t len, bool las
 }
 
 void
-smtp_session_body_failed(struct smtp_session *s, const struct verdict *why)
+smtp_session_body_failed(
+    struct smtp_session *s, const struct smtp_message *message, const struct verdict *why)
 {
-	if (s->writing == NULL || !s->writing->body_wanted)
+	if (!wants_body(s, message))
 		return;
 	if (s->state == SMTP_STATE_CHUNKS)
 		smtp_chunks_give_up(s, why);

@@ -135,17 +135,20 @@ void smtp_session_free(struct smtp_session **session);
 void smtp_session_go(struct smtp_session *session);
 
 /*
- * The next octets of the current message, copied, cut anywhere, at most some 256 KiB; last: the
- * final dot follows.  Dots are stuffed here, and line ends other than CRLF never leave.  Without
- * effect when no body is wanted, for the session may have ended since it was asked for.
+ * The next octets of this message, copied, cut anywhere, at most some 256 KiB; last: the final dot
+ * follows.  Dots are stuffed here, and line ends other than CRLF never leave.  Without effect when
+ * no body of this message is wanted: since it was asked for, the session may have ended, or the
+ * server refused the message and that of another is wanted.
  */
-void smtp_session_body(struct smtp_session *session, const char *data, size_t len, bool last);
+void smtp_session_body(struct smtp_session *session, const struct smtp_message *message,
+    const char *data, size_t len, bool last);
 
 /*
  * The body cannot be read: the message is deferred with this text.  Behind DATA the connection ends
  * with this verdict, for nothing else keeps the server from taking half a message.
  */
-void smtp_session_body_failed(struct smtp_session *session, const struct verdict *why);
+void smtp_session_body_failed(
+    struct smtp_session *session, const struct smtp_message *message, const struct verdict *why);
 
 /* Sends QUIT, instead of asking for another message. */
 void smtp_session_quit(struct smtp_session *session);

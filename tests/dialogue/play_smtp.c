@@ -18,8 +18,9 @@
  *
  *   DO go|quit|stop|withdraw NAME|fail|fail-late|piece TEXT|last TEXT|fill N|body-failed
  *                          what the owner does; fill is a piece of N octets, in lines, that are not
- *                          to be looked at; fail-late: what waited to leave would do so in the same
- *                          turn, and "O: (left)" tells that it did
+ *                          to be looked at; these are of the message that was asked for last,
+ *                          late NAME TEXT is the last piece of another; fail-late: what waited to
+ *                          leave would do so in the same turn, and "O: (left)" tells that it did
  *
  *   STATE name             smtp_session_state(), with "awaits fate" behind it when so
  */
@@ -62,6 +63,7 @@ struct stage {
 	unsigned lacking;
 	char stop[16], stop_body[16];
 	bool has_given;
+	const struct smtp_message *asked;
 };
 
 /* -- the owner ------------------------------------------------------------------------------- */
@@ -95,6 +97,7 @@ on_body(const struct smtp_message *message, void *arg)
 {
 	struct stage *stage = arg;
 
+	stage->asked = message;
 	script_happened('H', "body %s", name_of(message));
 	if (stage->has_given && strcmp(stage->stop_body, name_of(message)) == 0)
 		smtp_session_stop(stage->session);
@@ -313,9 +316,22 @@ play_fill(struct stage *stage, size_t len)
 	memset(data, 'x', len);
 	for (size_t i = 78; i + 1 < len; i += 80)
 		memcpy(data + i, "\r\n", 2);
-	smtp_session_body(stage->session, data, len, false);
+	smtp_session_body(stage->session, stage->asked, data, len, false);
 	script_forget('O');
 	free(data);
+}
+
+static void
+play_late(struct stage *stage, const char *rest)
+{
+	size_t name = strcspn(rest, " ");
+	const char *text = rest + name + (rest[name] == ' ');
+
+	for (size_t i = 0; i < stage->note_given; i++)
+		if (strncmp(stage->notes[i].name, rest, name) == 0 &&
+		    stage->notes[i].name[name] == '\0')
+			smtp_session_body(
+			    stage->session, &stage->notes[i].message, text, strlen(text), true);
 }
 
 /* Complains when the session does not give it back. */
@@ -357,14 +373,16 @@ play_do(struct stage *stage, const struct script_step *step)
 			script_happened('O', "(left)");
 	} else if (strcmp(step->rest, "piece") == 0) {
 		stage->has_given = true;
-		smtp_session_body(stage->session, rest, rest_len, false);
+		smtp_session_body(stage->session, stage->asked, rest, rest_len, false);
 	} else if (strcmp(step->rest, "last") == 0) {
-		smtp_session_body(stage->session, rest, rest_len, true);
+		smtp_session_body(stage->session, stage->asked, rest, rest_len, true);
+	} else if (strcmp(step->rest, "late") == 0) {
+		play_late(stage, rest);
 	} else if (strcmp(step->rest, "fill") == 0) {
 		play_fill(stage, strtoul(rest, NULL, 10));
 	} else if (strcmp(step->rest, "body-failed") == 0) {
 		verdict_fail(&why, FAIL_LOCAL, "read", "the disk is gone");
-		smtp_session_body_failed(stage->session, &why);
+		smtp_session_body_failed(stage->session, stage->asked, &why);
 	} else {
 		script_complain(step, "no such verb");
 	}

@@ -297,6 +297,22 @@ def test_large_messages(daemon, relay, spool, account):
     assert relay.bare_line_ends() == []
 
 
+@pytest.mark.parametrize("run", range(3))
+def test_refused_while_it_is_read(daemon, relay, spool, account, run):
+    """Nobody is left whom a text could be for, while its next piece is read: that piece comes when
+    the next message is under way, and is none of it."""
+    relay.on("RCPT", faults.matching("gone@", faults.answer("550 5.1.1 nobody")))
+    dropped = {}
+    for number in range(60):
+        body = f"the text of {number}\n" * 10_000
+        if number % 2 == 0:
+            dropped |= drop_letters(spool, 1, first=number, body=body)
+        else:
+            drop_letters(spool, 1, first=number, body=body, to="gone@example.com")
+    account(retry=LONG).once(expect=75)
+    assert accepted(relay) == once_each(dropped)
+
+
 def storm(seed, relay):
     """At each step now and then a fault, twenty in all."""
     dice = random.Random(seed)
