@@ -263,7 +263,9 @@ on_rcpt(struct smtp_session *s, size_t recipient, const struct smtp_reply *reply
 	outcome = smtp_outcome_judge(SMTP_STEP_RCPT, reply->code, &reply->status);
 	switch (outcome) {
 	case SMTP_ACCEPTED:
-		t->stands[recipient] = SMTP_STAND_ACCEPTED;
+		/* Decided, when the text could not be read meanwhile. */
+		if (t->stands[recipient] == SMTP_STAND_OPEN)
+			t->stands[recipient] = SMTP_STAND_ACCEPTED;
 		t->accepted++;
 		confirm_doubt(s);
 		return s->state;
