@@ -253,8 +253,10 @@ conn_free(struct conn **conn)
 static void
 send_octets(struct conn *c, const void *data, size_t len, bool secret)
 {
-	if (c->phase == PHASE_OVER || c->dead || c->write_ended)
+	if (c->phase == PHASE_OVER || c->dead || c->write_ended) {
+		c->lost += len;
 		return;
+	}
 	sendbuf_append(&c->out, data, len, secret);
 	c->active_at = clock_mono();
 	if (!c->working)
@@ -302,7 +304,7 @@ conn_send_octets(struct conn *c, const void *data, size_t len)
 size_t
 conn_unsent(const struct conn *c)
 {
-	return sendbuf_len(&c->out);
+	return sendbuf_len(&c->out) + c->lost;
 }
 
 /* -- receiving -------------------------------------------------------------------------------- */

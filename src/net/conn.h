@@ -95,7 +95,7 @@ void conn_send_secret(struct conn *conn, const char *line, const char *shown);
 /* Sends octets as they are (message text); not in the transcript unless it is full. */
 void conn_send_octets(struct conn *conn, const void *data, size_t len);
 
-/* Octets given to conn_send* that the kernel has not taken yet. */
+/* Octets given to conn_send* that the kernel has not taken: not yet, or never will. */
 size_t conn_unsent(const struct conn *conn);
 
 /*

@@ -74,6 +74,7 @@ struct conn {
 	struct sendbuf out;
 	bool read_ended; /* nothing more comes; end_why says why, once the rest is told */
 	bool write_ended;
+	size_t lost;           /* octets given that cannot leave any more */
 	bool write_wants_read; /* TLS */
 	bool read_wants_write;
 	struct verdict end_why;

@@ -120,6 +120,7 @@ on_write_ended(struct conn *c, const struct verdict *why)
 	c->write_ended = true;
 	if (!c->read_ended)
 		c->end_why = *why;
+	c->lost += sendbuf_len(&c->out);
 	sendbuf_clear(&c->out);
 }
 

@@ -253,6 +253,42 @@ a_slow_receiver_is_waited_for(void **state)
 	free(big);
 }
 
+static size_t
+answer_to_a_dead_peer(struct client *c, enum conn_event event, const struct conn_info *info)
+{
+	size_t before = conn_unsent(c->conn);
+
+	if (event == CONN_LINE) {
+		conn_send(c->conn, "NOOP");
+		assert_in_range(conn_unsent(c->conn), 1 << 20, SIZE_MAX);
+		assert_int_equal(conn_unsent(c->conn), before + 6);
+	}
+	return info->len;
+}
+
+/* What is sent behind the end of writing has not left. */
+static void
+what_cannot_leave_is_unsent(void **state)
+{
+	const struct linger at_once = {.l_onoff = 1};
+	const size_t size = 8 << 20;
+	struct fixture *f = *state;
+	char *big = xcalloc(1, size);
+
+	f->c.hook = answer_to_a_dead_peer;
+	start(f);
+	conn_send_octets(f->c.conn, big, size);
+	for (int i = 0; i < 100; i++)
+		event_base_loop(f->c.base, EVLOOP_NONBLOCK);
+	say(f, "+OK\r\n", 5);
+	assert_int_equal(setsockopt(f->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once), 0);
+	close(f->fd);
+	f->fd = -1;
+	client_run_until_failed(&f->c);
+	assert_non_null(strstr(str_text(&f->c.log), "<+OK> "));
+	free(big);
+}
+
 /* -- back-pressure ---------------------------------------------------------------------------- */
 
 static size_t
@@ -373,7 +409,7 @@ a_reason_outlives_the_reset_of_the_next_command(void **state)
 	f->fd = -1;
 	for (int i = 0; i < 3; i++) {
 		conn_send(f->c.conn, "NOOP");
-		while (conn_unsent(f->c.conn) > 0)
+		for (int turn = 0; turn < 10; turn++)
 			event_base_loop(f->c.base, EVLOOP_NONBLOCK);
 	}
 	f->c.hook = NULL;
@@ -632,6 +668,7 @@ main(void)
 	    TEST(a_line_may_be_as_long_as_allowed),
 	    TEST(what_is_sent_in_one_callback_leaves_together),
 	    TEST(a_slow_receiver_is_waited_for),
+	    TEST(what_cannot_leave_is_unsent),
 	    TEST(nothing_comes_while_paused),
 	    TEST(a_part_of_a_slice_may_be_taken),
 	    TEST(what_came_before_a_close_is_told),
