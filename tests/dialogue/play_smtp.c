@@ -2,7 +2,7 @@
  * Plays tests/dialogue/smtp-*.txt against the real SMTP session.  Steps, besides those of steps.h:
  *
  *   CONFIG key=value ...   also auth=MECHANISM max_messages=N notify=LIST ret=WORD helo=NAME;
- *                          chunking=on; lacking=chunking|parameters|smtputf8 is known of the server;
+ *                          chunking=on; lacking=chunking|parameters|smtputf8 is known before;
  *                          texts=on tells the text of each result, free=late frees the session
  *                          only at the end, stop=NAME stops it in the done() of that message,
  *                          stop_body=NAME in its body(), once it had a piece;
