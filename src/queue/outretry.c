@@ -13,6 +13,10 @@
  * A failed message on its way back: which row has this name, the file into queue/, the row queued
  * for those who failed.  Without a row, or with one of a message that was rejected, it is claimed
  * like any file dropped.  Once the file is in queue/ the rest is certain: a start finishes it.
+ *
+ * A file comes into failed/ before its row has that name.  Who retries what he sees there must not
+ * be taken for one who put it there, or the message is sent to all its recipients again: so the row
+ * is looked for behind whatever the spool thread has under way, whose rows follow in order.
  */
 struct retry {
 	struct state_job state_job;
@@ -203,6 +207,17 @@ apply_find(struct state *state, struct state_job *job)
 }
 
 static void
+refuse(struct retry *r, const char *text)
+{
+	struct verdict *why = &r->state_job.why;
+
+	verdict_fail(why, FAIL_LOCAL, "queue", "%s; try again", text);
+	why->code = EBUSY;
+	answer(r, why);
+	retry_free(r);
+}
+
+static void
 on_found(struct job *job)
 {
 	struct retry *r = OUTQUEUE_CONTAINER(job, struct retry, state_job.job);
@@ -214,20 +229,36 @@ on_found(struct job *job)
 		retry_free(r);
 		return;
 	}
+	if (r->row.row == 0 && r->queue->stuck > 0) {
+		refuse(r, "what failed cannot be recorded now");
+		return;
+	}
 	if (r->row.row != 0)
 		memcpy(r->id, r->row.id, sizeof r->id);
 	r->base = xstrdup(spool_cut_name(cut, r->row.row != 0 ? r->row.name : r->name));
 	outqueue_submit_spool(r->queue, &r->file_job, run_take_back, on_taken_back);
 }
 
-/* A start has its own eyes on queue/. */
-static bool
-apply_refusal(struct state *state, struct state_job *job)
+static void
+run_nothing(struct job *job)
 {
-	(void)state;
-	verdict_fail(&job->why, FAIL_LOCAL, "queue", "the queue is just being read; try again");
-	job->why.code = EBUSY;
-	return false;
+	(void)job;
+}
+
+static void
+find(struct job *job)
+{
+	struct retry *r = OUTQUEUE_CONTAINER(job, struct retry, file_job);
+
+	if (r->queue->closed) {
+		retry_free(r);
+	} else if (r->queue->start != NULL) { /* it has its own eyes on queue/ */
+		refuse(r, "the queue is just being read");
+	} else {
+		r->state_job.step = "retry-find-commit";
+		r->state_job.apply = apply_find;
+		store_submit_state(r->queue->store, &r->state_job, on_found);
+	}
 }
 
 void
@@ -239,7 +270,5 @@ outqueue_retry(struct outqueue *q, const char *name, outqueue_asked_cb *cb, void
 	r->name = xstrdup(name);
 	r->cb = cb;
 	r->arg = arg;
-	r->state_job.step = "retry-find-commit";
-	r->state_job.apply = q->start != NULL ? apply_refusal : apply_find;
-	store_submit_state(q->store, &r->state_job, on_found);
+	outqueue_submit_spool(q, &r->file_job, run_nothing, find);
 }

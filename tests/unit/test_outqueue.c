@@ -372,7 +372,7 @@ deferred_stays_and_is_remembered(void **state)
 }
 
 static void
-fail_second(struct fixture *f, const char *name)
+decide_second_failed(struct fixture *f, const char *name)
 {
 	struct outqueue_decision d = {.next_attempt = 0};
 	struct lent l;
@@ -385,6 +385,12 @@ fail_second(struct fixture *f, const char *name)
 	l.messages[0]->recipients[1].state = OUTQUEUE_FAILED;
 	l.messages[0]->recipients[1].reply = xstrdup("550 5.1.1 no such user");
 	decide(f, &d, &l.messages[0]);
+}
+
+static void
+fail_second(struct fixture *f, const char *name)
+{
+	decide_second_failed(f, name);
 	EVENTUALLY(f, f->failed == 1);
 }
 
@@ -416,6 +422,26 @@ failed_is_retried_for_those_who_failed(void **state)
 	assert_int_equal(l.messages[0]->recipients[1].state, OUTQUEUE_PENDING);
 	assert_int_equal(totals(f).failed, 0);
 	assert_int_equal(totals(f).messages, 1);
+	outqueue_return(f->queue, &l.messages[0]);
+}
+
+/* The file is seen in failed/ before its row says so: then, too, it has its row. */
+static void
+failed_is_retried_as_soon_as_it_is_seen(void **state)
+{
+	struct fixture *f = *state;
+	struct lent l;
+
+	decide_second_failed(f, "letter");
+	while (!exists(f, "spool/failed/letter"))
+		event_base_loop(f->base, EVLOOP_NONBLOCK);
+	assert_int_equal(f->failed, 0);
+	assert_int_equal(ask(f, outqueue_retry, "letter").kind, FAIL_NONE);
+	EVENTUALLY(f, totals(f).messages == 1 && count_files(f, "spool/failed", NULL) == 0);
+	l = due(f, clock_wall(), false, 1);
+	assert_int_equal(l.count, 1);
+	assert_int_equal(l.messages[0]->recipients[0].state, OUTQUEUE_SENT);
+	assert_int_equal(l.messages[0]->recipients[1].state, OUTQUEUE_PENDING);
 	outqueue_return(f->queue, &l.messages[0]);
 }
 
@@ -746,6 +772,7 @@ main(void)
 	    TEST(sent_leaves_the_queue),
 	    TEST(deferred_stays_and_is_remembered),
 	    TEST(failed_is_retried_for_those_who_failed),
+	    TEST(failed_is_retried_as_soon_as_it_is_seen),
 	    TEST(rejected_is_claimed_anew_by_retry),
 	    TEST(held_waits_until_released),
 	    TEST(released_still_waits_for_its_time),
