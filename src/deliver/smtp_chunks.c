@@ -361,7 +361,7 @@ smtp_chunks_is_early(const struct smtp_session *s, const struct smtp_reply *repl
 	return s->state == SMTP_STATE_CHUNKS && is_no && reply->code != 421 && t != NULL &&
 	       t->answered > 0 && t->answered < t->sent &&
 	       t->commands[t->answered].step == SMTP_STEP_BODY &&
-	       smtp_flight_has_left(s, t, t->answered - 1);
+	       smtp_session_octets_out(s) > t->commands[t->answered - 1].end;
 }
 
 /* As with DATA, its word counts, and the connection ends: nothing else is under way. */

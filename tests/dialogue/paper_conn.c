@@ -151,6 +151,15 @@ paper_conn_drain(void)
 }
 
 void
+paper_conn_leave(size_t octets)
+{
+	if (paper == NULL || octets > paper->unsent)
+		return;
+	paper->out += octets;
+	paper->unsent -= octets;
+}
+
+void
 conn_send(struct conn *c, const char *line)
 {
 	c->unsent += strlen(line) + 2;

@@ -20,6 +20,9 @@ void paper_conn_set_secured(bool secured);
 /* While stuck, nothing that was sent leaves. */
 void paper_conn_stick(bool stuck);
 
+/* So much of what was sent leaves all the same. */
+void paper_conn_leave(size_t octets);
+
 /* What was sent leaves, and CONN_DRAINED is told; false when nothing was waiting. */
 bool paper_conn_drain(void);
 

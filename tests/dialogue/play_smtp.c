@@ -12,7 +12,8 @@
  *                          one more for next(); keys: size=N envid=ID 8bit utf8 without-parameters
  *                          without-smtputf8; "-" is the null sender
  *
- *   EVENT stuck|drained    what was sent does not leave; it does again
+ *   EVENT stuck|left N|drained
+ *                          what was sent does not leave; N octets of it do; it does again
  *
  *   REPEAT N text          the server sends the line N times
  *
@@ -301,6 +302,8 @@ play_event(struct stage *stage, const struct script_step *step)
 		start_session(stage);
 	if (strcmp(step->rest, "stuck") == 0)
 		paper_conn_stick(true);
+	else if (strncmp(step->rest, "left ", 5) == 0)
+		paper_conn_leave(strtoul(step->rest + 5, NULL, 10));
 	else if (strcmp(step->rest, "drained") == 0)
 		paper_conn_stick(false);
 	else if (!steps_play_event(step))
