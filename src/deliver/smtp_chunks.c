@@ -151,11 +151,10 @@ smtp_chunks_write(struct smtp_session *s, const char *data, size_t len, bool las
 	struct str text = STR_INIT;
 
 	encode(s->writing, data, len, last, &text);
-	if (text.len == 0 && !last)
-		return;
-	if (s->chunks_served)
+	/* A first chunk of no octets is refused by some (Exim), unless it is the last. */
+	if (s->chunks_served ? text.len > 0 || last : text.len == 0 && last)
 		send_chunk(s, str_text(&text), text.len, last);
-	else
+	else if (text.len > 0)
 		send_first_chunk(s, &text, last);
 	str_clear(&text);
 	await(s);
