@@ -251,7 +251,6 @@ refuse_text(struct smtp_session *s, const struct smtp_reply *reply)
 	if (is_about_command(s, reply))
 		return fall_short(s, reply);
 	t->text_refused = true;
-	s->rset_needed = true;
 	return smtp_take_verdict(s, reply) == SMTP_STATE_CLOSED ? SMTP_STATE_CLOSED : s->state;
 }
 
@@ -286,6 +285,7 @@ on_chunk(struct smtp_session *s, const struct smtp_reply *reply)
 		return accept_chunk(s, reply);
 	if (class == 3)
 		return smtp_flight_abort(s, SMTP_DISORDER, reply);
+	s->rset_needed = true;
 	/* RFC 3030 section 2: behind a refusal, the chunks that are under way are refused too. */
 	return smtp_transaction_is_refused(t) ? s->state : refuse_text(s, reply);
 }
