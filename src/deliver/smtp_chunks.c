@@ -292,14 +292,15 @@ on_chunk(struct smtp_session *s, const struct smtp_reply *reply)
 
 /*
  * What ends the session, while texts that have left wait for their answers: those come first, or
- * nobody could say what became of them.
+ * nobody could say what became of them.  Not from a server that does not know BDAT after all: what
+ * it answers may be about their lines.
  */
 static bool
 may_drain(const struct smtp_session *s)
 {
 	const struct smtp_transaction *t = smtp_flight_first(s);
 
-	return s->why.kind == FAIL_SERVER && !s->server_closing &&
+	return s->why.kind == FAIL_SERVER && !s->server_closing && smtp_chunks_are_used(s) &&
 	       (t->answered < t->sent || s->flight_count > 1);
 }
 
