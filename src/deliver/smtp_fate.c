@@ -104,8 +104,8 @@ is_sent_to_anybody(const struct smtp_transaction *t)
 /*
  * Who was put off by the server comes back at once when the others got through.  Who was put off
  * here, by the limit that the server told, was never asked about: or the first ones, if they are
- * deferred each time, would keep the last ones from ever being tried.  Who is to be asked about in
- * another way comes back in any case.
+ * deferred each time, would keep the last ones from ever being tried.  When the session is over,
+ * nothing was said of them.  Who is to be asked about in another way comes back in any case.
  */
 void
 smtp_fate_settle_again(const struct smtp_session *s, struct smtp_transaction *t)
@@ -116,6 +116,8 @@ smtp_fate_settle_again(const struct smtp_session *s, struct smtp_transaction *t)
 	for (size_t i = 0; i < t->message->recipient_count; i++) {
 		struct smtp_result *r = &t->results[i];
 
+		if (r->again && over && r->code == 0 && !t->mail_refused)
+			r->fate = SMTP_UNTRIED;
 		r->again = r->again && !over &&
 			   (r->without != 0 || (r->code == 0 ? !t->mail_refused : sent));
 	}
