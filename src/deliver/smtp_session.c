@@ -520,7 +520,7 @@ smtp_session_withdraw(struct smtp_session *s, const struct smtp_message *message
 {
 	struct smtp_transaction *t = TAILQ_LAST(&s->flight, smtp_flight);
 
-	if (s->state != SMTP_STATE_DOT || t->message != message || !t->is_ahead)
+	if (s->state != SMTP_STATE_DOT || t->message != message || t == smtp_flight_first(s))
 		return false;
 	smtp_flight_drop(s, t);
 	s->ahead_withdrawn = true;

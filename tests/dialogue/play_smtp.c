@@ -21,7 +21,8 @@
  *                          what the owner does; fill is a piece of N octets, in lines, that are not
  *                          to be looked at; these are of the message that was asked for last,
  *                          late NAME TEXT is the last piece of another; fail-late: what waited to
- *                          leave would do so in the same turn, and "O: (left)" tells that it did
+ *                          leave would do so in the same turn, and "O: (left)" tells that it did;
+ *                          keep NAME withdraws it, in vain
  *
  *   STATE name             smtp_session_state(), with "awaits fate" behind it when so
  */
@@ -337,15 +338,18 @@ play_late(struct stage *stage, const char *rest)
 			    stage->session, &stage->notes[i].message, text, strlen(text), true);
 }
 
-/* Complains when the session does not give it back. */
+/* Complains when the session does not give it back, or does and should not. */
 static void
-play_withdraw(struct stage *stage, const struct script_step *step, const char *name)
+play_withdraw(
+    struct stage *stage, const struct script_step *step, const char *name, bool is_given_back)
 {
-	for (size_t i = 0; i < stage->note_given; i++)
-		if (strcmp(stage->notes[i].name, name) == 0 &&
-		    smtp_session_withdraw(stage->session, &stage->notes[i].message))
-			return;
-	script_complain(step, "%s is not given back", name);
+	bool found = false;
+
+	for (size_t i = 0; i < stage->note_given && !found; i++)
+		found = strcmp(stage->notes[i].name, name) == 0 &&
+			smtp_session_withdraw(stage->session, &stage->notes[i].message);
+	if (found != is_given_back)
+		script_complain(step, "%s is %sgiven back", name, found ? "" : "not ");
 }
 
 static void
@@ -362,7 +366,9 @@ play_do(struct stage *stage, const struct script_step *step)
 	} else if (strcmp(step->rest, "quit") == 0) {
 		smtp_session_quit(stage->session);
 	} else if (strcmp(step->rest, "withdraw") == 0) {
-		play_withdraw(stage, step, rest);
+		play_withdraw(stage, step, rest, true);
+	} else if (strcmp(step->rest, "keep") == 0) {
+		play_withdraw(stage, step, rest, false);
 	} else if (strcmp(step->rest, "stop") == 0) {
 		smtp_session_stop(stage->session);
 	} else if (strcmp(step->rest, "fail") == 0) {
