@@ -75,8 +75,7 @@ tell_waiting(const struct outbox *o, const struct outmessage *message, size_t re
 }
 
 void
-outbox_tell_fates(const struct outbox *o, const struct settlement *settlement,
-    const struct verdict *trouble, const char *session)
+outbox_tell_fates(const struct outbox *o, const struct settlement *settlement, const char *session)
 {
 	const struct outmessage *message = settlement->decision.message;
 	size_t untold = 0;
@@ -89,8 +88,8 @@ outbox_tell_fates(const struct outbox *o, const struct settlement *settlement,
 		else
 			untold += settle_is_open(&message->recipients[i]);
 	}
-	if (untold > 0 && trouble != NULL)
-		tell_waiting(o, message, untold, trouble, session);
+	if (untold > 0 && settlement->trouble != NULL)
+		tell_waiting(o, message, untold, settlement->trouble, session);
 }
 
 void

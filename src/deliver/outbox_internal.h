@@ -119,8 +119,8 @@ void outbox_settle(struct outbox *o, const struct sending *sending, struct outme
 /* outbox_events.c */
 
 /* Tells those who watch what became of the message in a session. */
-void outbox_tell_fates(const struct outbox *o, const struct settlement *settlement,
-    const struct verdict *trouble, const char *session);
+void outbox_tell_fates(
+    const struct outbox *o, const struct settlement *settlement, const char *session);
 
 /* It waits with its account. */
 void outbox_tell_waiting(

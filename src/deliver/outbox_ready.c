@@ -49,7 +49,7 @@ static void
 count(struct outbox *o, const struct settlement *s)
 {
 	o->record.messages += s->is_first_sent;
-	o->failed |= s->deferred + s->refused + s->gave_up + s->unknown > 0;
+	o->failed |= s->is_put_off || s->deferred + s->refused + s->gave_up + s->unknown > 0;
 	/* What is not over comes again: when, the queue knows. */
 	o->ask_again |= !s->is_over;
 }
@@ -80,7 +80,7 @@ finish(struct outbox *o, const struct sending *sending, struct outmessage *messa
 	settle_finish(settlement, &context);
 	count(o, settlement);
 	if (sending != NULL)
-		outbox_tell_fates(o, settlement, trouble, sending_id(sending));
+		outbox_tell_fates(o, settlement, sending_id(sending));
 	needed = settlement->is_needed;
 	if (needed) {
 		o->deciding++;
@@ -181,7 +181,7 @@ recall(struct outbox *o, struct outmessage **messages, size_t count)
 static bool
 is_for_later(const struct outmessage *message)
 {
-	return message->attempts == 0 && message->next_attempt > clock_wall();
+	return message->not_before > clock_wall();
 }
 
 static void

@@ -20,6 +20,14 @@ retry_delay(const struct retry_config *retry, unsigned failures, double random)
 	return jitter(delay < retry->max ? delay : retry->max, random);
 }
 
+int64_t
+retry_bounded(const struct retry_config *retry, int64_t delay)
+{
+	if (delay > retry->max)
+		return retry->max;
+	return delay > retry->first ? delay : retry->first;
+}
+
 bool
 retry_unknown_delay(unsigned unknowns, double random, int64_t *delay)
 {

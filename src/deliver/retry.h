@@ -13,6 +13,9 @@ struct retry_config;
 /* Doubles from retry.first up to retry.max, give or take a tenth.  failures: in a row, from 1. */
 int64_t retry_delay(const struct retry_config *retry, unsigned failures, double random);
 
+/* This delay, but no shorter than retry.first and no longer than retry.max. */
+int64_t retry_bounded(const struct retry_config *retry, int64_t delay);
+
 /*
  * A connection lost between the final dot and its reply: an hour, then six; false for the third in
  * a row, which holds the message.

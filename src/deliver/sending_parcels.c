@@ -102,13 +102,10 @@ parcel_prepare(struct parcel *p)
 static void
 parcel_unreadable(struct parcel *p, const struct verdict *why)
 {
-	struct smtp_result result = {.fate = SMTP_DEFERRED, .stage = "read"};
-
-	log_error("account=%s message=%s cannot be read: %s", p->message->account, p->message->id,
+	log_error("account=%s session=%s message=%s fate=deferred result=%s reason=\"%s\"",
+	    p->message->account, p->sending->id, p->message->id, verdict_kind_name(why->kind),
 	    why->text);
-	snprintf(result.text, sizeof result.text, "%s", why->text);
-	for (size_t i = p->first; i < p->open_count; i++)
-		settle_note(&p->settlement, p->open[i], &result);
+	settle_put_off(&p->settlement, why);
 	parcel_finish(p, NULL);
 }
 

@@ -33,6 +33,7 @@ void
 settle_clear(struct settlement *settlement)
 {
 	free(settlement->marks);
+	free(settlement->put_off);
 	free(settlement->last_error);
 	str_clear(&settlement->reason);
 	str_clear(&settlement->report);
@@ -131,6 +132,15 @@ settle_is_noted(const struct settlement *settlement, size_t recipient)
 	return settlement->marks[recipient].is_noted;
 }
 
+void
+settle_put_off(struct settlement *settlement, const struct verdict *why)
+{
+	if (settlement->put_off == NULL)
+		settlement->put_off = xmalloc(sizeof *settlement->put_off);
+	*settlement->put_off = *why;
+	settlement->is_put_off = true;
+}
+
 static bool
 has_reached_mail(const struct settlement *s)
 {
@@ -169,6 +179,7 @@ count_attempt(struct settlement *s, const struct settle_context *c)
 	struct outmessage *m = s->message;
 
 	m->attempts++;
+	m->not_before = 0;
 	if (m->first_tried == 0)
 		m->first_tried = c->now;
 	m->unknowns = has_fate(s, SMTP_UNKNOWN) ? m->unknowns + 1 : 0;
@@ -198,7 +209,19 @@ count_fates(struct settlement *s, const struct settle_context *c)
 	s->is_over = count_open(m) == 0;
 }
 
-/* Those that were not tried, or are to be tried again at once, do not wait for nothing. */
+/* Since when the message waits. */
+static int64_t
+find_waiting_since(const struct outmessage *message)
+{
+	if (message->first_tried != 0)
+		return message->first_tried;
+	return message->not_before > message->queued ? message->not_before : message->queued;
+}
+
+/*
+ * Those that were not tried, or are to be tried again at once, do not wait for nothing.  No count
+ * of its own tells how long a message that cannot be read is to wait: its age does.
+ */
 static void
 plan_next_attempt(struct settlement *s, const struct settle_context *c)
 {
@@ -209,26 +232,24 @@ plan_next_attempt(struct settlement *s, const struct settle_context *c)
 		s->is_held = !retry_unknown_delay(m->unknowns, c->random, &delay);
 	else if (s->deferred > 0)
 		delay = retry_delay(c->retry, m->attempts, c->random);
+	else if (s->is_put_off)
+		delay = retry_bounded(c->retry, c->now - find_waiting_since(m));
 	m->next_attempt = c->now + delay;
-}
-
-/*
- * Since when the message waits.  Before its first attempt, next_attempt is the time that it was not
- * to be sent before.
- */
-static int64_t
-find_waiting_since(const struct outmessage *message)
-{
-	if (message->first_tried != 0)
-		return message->first_tried;
-	return message->next_attempt > message->queued ? message->next_attempt : message->queued;
 }
 
 /* The account's trouble, or NULL. */
 static const struct verdict *
-find_trouble(const struct settle_context *c)
+find_account_trouble(const struct settle_context *c)
 {
 	return c->trouble != NULL && c->trouble->kind != FAIL_NONE ? c->trouble : NULL;
+}
+
+static const struct verdict *
+find_trouble(const struct settlement *s, const struct settle_context *c)
+{
+	const struct verdict *trouble = find_account_trouble(c);
+
+	return trouble == NULL ? s->put_off : trouble;
 }
 
 static bool
@@ -242,7 +263,7 @@ bool
 settle_owes_notice(const struct outmessage *message, const struct settle_context *context)
 {
 	bool repeats =
-	    find_trouble(context) != NULL && context->account->smtp->bounce_maildir != NULL;
+	    find_account_trouble(context) != NULL && context->account->smtp->bounce_maildir != NULL;
 
 	return is_told(message) && count_open(message) > 0 &&
 	       retry_warns(context->retry, find_waiting_since(message), message->warned, repeats,
@@ -292,7 +313,7 @@ write_report(struct settlement *s, const struct settle_context *c,
 {
 	const struct smtp_config *smtp = c->account->smtp;
 	struct outqueue_decision *d = &s->decision;
-	const struct verdict *trouble = find_trouble(c);
+	const struct verdict *trouble = s->trouble;
 	bool limited = trouble == NULL && !s->is_held && s->message->first_tried != 0;
 	struct report report = {
 	    .message = s->message,
@@ -369,11 +390,10 @@ static void
 note_last_error(struct settlement *s, const struct settle_context *c)
 {
 	static const enum smtp_fate order[] = {SMTP_UNKNOWN, SMTP_DEFERRED, SMTP_REFUSED};
-	const struct verdict *trouble = find_trouble(c);
 	size_t recipient;
 
-	if (trouble != NULL) {
-		s->last_error = xstrdup(trouble->text);
+	if (s->trouble != NULL) {
+		s->last_error = xstrdup(s->trouble->text);
 		return;
 	}
 	for (size_t i = 0; i < sizeof order / sizeof order[0]; i++) {
@@ -418,16 +438,18 @@ settle_finish(struct settlement *settlement, const struct settle_context *contex
 	struct settlement *s = settlement;
 	bool reached = has_reached_mail(s);
 
+	s->trouble = find_trouble(s, context);
 	if (reached) {
 		count_attempt(s, context);
 		count_fates(s, context);
-		plan_next_attempt(s, context);
 	}
+	if (reached || s->is_put_off)
+		plan_next_attempt(s, context);
 	s->is_over = count_open(s->message) == 0;
 	s->is_warned = !s->is_held && settle_owes_notice(s->message, context);
 	tell_sender(s, context);
 	if (s->is_warned)
 		s->message->warned = context->now;
-	s->is_needed = reached || s->is_warned;
+	s->is_needed = reached || s->is_put_off || s->is_warned;
 	fill_decision(s, context);
 }

@@ -19,6 +19,7 @@ struct retry_config;
  *
  *	settle_begin(&settlement, message);
  *	settle_note(&settlement, i, &result);		for each recipient, as its fate is told
+ *	settle_put_off(&settlement, &why);		when it cannot be read here
  *	settle_finish(&settlement, &context);		settlement.decision is ready
  *	outqueue_decide(queue, &settlement.decision, &message, ...), or outqueue_return()
  *	settle_clear(&settlement);
@@ -49,8 +50,8 @@ struct settle_mark {
 struct settlement {
 	struct outqueue_decision decision; /* borrows from what follows, context and message */
 	/*
-	 * False: nothing reached MAIL and nobody is to be told.  Then the message is as it was, and
-	 * outqueue_return() does as well.
+	 * False: nothing reached MAIL, nothing was put off and nobody is to be told.  Then the
+	 * message is as it was, and outqueue_return() does as well.
 	 */
 	bool is_needed;
 
@@ -60,11 +61,15 @@ struct settlement {
 	bool is_held;       /* a third unknown in a row, in this attempt */
 	bool is_warned;     /* the report tells of delay */
 	bool is_first_sent; /* somebody has the message, for the first time */
+	bool is_put_off;    /* settle_put_off() */
+	/* Why those wait of whom nothing was said: the account's trouble, or ours; NULL: none. */
+	const struct verdict *trouble;
 
 	/* internal */
 	struct outmessage *message;
 	struct settle_mark *marks; /* by recipient */
 	bool had_sent;             /* before this attempt */
+	struct verdict *put_off;   /* NULL: it was not */
 	char *last_error;
 	struct str reason;
 	struct str report;
@@ -94,6 +99,12 @@ void settle_begin(struct settlement *settlement, struct outmessage *message);
  * SMTP_UNTRIED says nothing.
  */
 void settle_note(struct settlement *settlement, size_t recipient, const struct smtp_result *result);
+
+/*
+ * The message cannot be read on this machine, so that nothing of it went to whoever is open: it
+ * waits as long as it has waited already, within the bounds of retry, and no attempt is counted.
+ */
+void settle_put_off(struct settlement *settlement, const struct verdict *why);
 
 void settle_finish(struct settlement *settlement, const struct settle_context *context);
 void settle_clear(struct settlement *settlement);

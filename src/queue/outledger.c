@@ -192,8 +192,9 @@ outledger_insert(
 	static const char sql[] =
 	    "INSERT INTO outmessage (id, name, size, inode, wire_size, longest_line, eight_bit,"
 	    "  utf8_header, hidden, source, source_inode, source_size, source_mtime, account,"
-	    "  sender, bounce, state, reason, queued, next_attempt) VALUES (?1, ?2, ?3, ?4, ?5,"
-	    "  ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20)";
+	    "  sender, bounce, state, reason, queued, next_attempt, not_before) VALUES (?1, ?2,"
+	    "  ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,"
+	    "  ?20)";
 	sqlite3_stmt *query = state_query(state, sql, why);
 	int64_t row;
 
@@ -267,7 +268,7 @@ update_message(struct state *state, int64_t row, const struct outledger_decision
 	static const char sql[] =
 	    "UPDATE outmessage SET next_attempt = ?2, held = max(held, ?3), last_error = ?4,"
 	    "  first_tried = ?5, attempts = ?6, unknowns = ?7, warned = ?8, reason = ?9,"
-	    "  state = ?10 WHERE row = ?1";
+	    "  state = ?10, not_before = ?11 WHERE row = ?1";
 	sqlite3_stmt *query = state_query(state, sql, why);
 	const struct outmessage *m = d->message;
 
@@ -283,6 +284,7 @@ update_message(struct state *state, int64_t row, const struct outledger_decision
 	sqlite3_bind_int64(query, 8, m->warned);
 	bind_text(query, 9, reason);
 	sqlite3_bind_int(query, 10, decided ? OUTLEDGER_DECIDED : OUTLEDGER_QUEUED);
+	sqlite3_bind_int64(query, 11, m->not_before);
 	return state_run(state, query, why);
 }
 

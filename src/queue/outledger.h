@@ -86,7 +86,7 @@ bool outledger_end(
 
 /* -- outledger_ask.c ----------------------------------------------------------------- */
 
-/* `postriderctl hold, release`: a release makes what was tried before due now. */
+/* `postriderctl hold, release`: a release makes it due, but for what is to wait. */
 bool outledger_set_held(struct state *state, int64_t row, bool held, int64_t now,
     struct outtally *tally, struct verdict *why);
 

@@ -22,9 +22,8 @@ outledger_set_held(struct state *state, int64_t row, bool held, int64_t now, str
     struct verdict *why)
 {
 	static const char hold[] = "UPDATE outmessage SET held = 1 WHERE row = ?1";
-	static const char release[] =
-	    "UPDATE outmessage SET held = 0, unknowns = 0,"
-	    "  next_attempt = iif(attempts = 0, max(next_attempt, ?2), ?2) WHERE row = ?1";
+	static const char release[] = "UPDATE outmessage SET held = 0, unknowns = 0,"
+				      "  next_attempt = max(not_before, ?2) WHERE row = ?1";
 
 	if (held)
 		return change(state, state_query(state, hold, why), row, NULL, tally, why);
@@ -69,7 +68,8 @@ outledger_requeue(struct state *state, int64_t row, int64_t now, bool *known,
 {
 	static const char sql[] =
 	    "UPDATE outmessage SET state = 0, held = 0, queued = ?2, next_attempt = ?2,"
-	    "  first_tried = 0, attempts = 0, unknowns = 0, warned = 0, last_error = NULL,"
+	    "  not_before = 0, first_tried = 0, attempts = 0, unknowns = 0, warned = 0, last_error "
+	    "= NULL,"
 	    "  reason = NULL, failed_name = NULL, missing = 0 WHERE row = ?1";
 	int count;
 

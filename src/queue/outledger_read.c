@@ -10,7 +10,7 @@
 #define MESSAGE_COLUMNS                                                                            \
 	"row, id, name, account, sender, size, queued, next_attempt, first_tried, attempts,"       \
 	"  unknowns, warned, bounce, wire_size, longest_line, eight_bit, utf8_header, held,"       \
-	"  last_error"
+	"  last_error, not_before"
 
 void
 outmessage_free(struct outmessage **message)
@@ -69,6 +69,7 @@ read_message(sqlite3_stmt *query)
 	m->longest_line = (uint64_t)sqlite3_column_int64(query, 14);
 	m->is_8bit = sqlite3_column_int(query, 15) != 0;
 	m->has_utf8_header = sqlite3_column_int(query, 16) != 0;
+	m->not_before = sqlite3_column_int64(query, 19);
 	return m;
 }
 
@@ -170,7 +171,7 @@ outledger_list_overdue(struct state *state, const char *account, int64_t since, 
 	static const char sql[] =
 	    "SELECT " MESSAGE_COLUMNS " FROM outmessage"
 	    "  WHERE account = ?1 AND state = 0 AND held = 0 AND hidden = 0 AND missing = 0"
-	    "  AND iif(first_tried <> 0, first_tried, max(next_attempt, queued)) <= ?2"
+	    "  AND iif(first_tried <> 0, first_tried, max(not_before, queued)) <= ?2"
 	    "  AND warned <= ?3 AND sender <> '' AND NOT bounce LIMIT ?4";
 	sqlite3_stmt *query = state_query(state, sql, why);
 

@@ -130,6 +130,7 @@ struct outmessage {
 	uint64_t size;
 	int64_t queued;       /* wall ms */
 	int64_t next_attempt; /* wall ms */
+	int64_t not_before;   /* wall ms; its sender asked for that, 0: does not matter any more */
 	int64_t first_tried;  /* wall ms of the first attempt that reached MAIL, 0: none */
 	unsigned attempts;    /* that reached MAIL */
 	unsigned unknowns;    /* in a row */

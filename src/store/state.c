@@ -107,6 +107,9 @@ static const char *const schema[] = {
     /* What each SMTP server offers and cannot do. */
     ("ALTER TABLE outaccount ADD COLUMN lacking INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE outaccount ADD COLUMN lacking_since INTEGER NOT NULL DEFAULT 0;"),
+    /* X-Postrider-Not-Before, apart from the back-off of what was put off before any attempt. */
+    ("ALTER TABLE outmessage ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;"
+     "UPDATE outmessage SET not_before = next_attempt WHERE attempts = 0;"),
 };
 
 enum { SCHEMA_VERSION = sizeof schema / sizeof *schema };

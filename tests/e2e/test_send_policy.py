@@ -222,6 +222,36 @@ def test_not_before(daemon, relay, spool, account):
     spool.wait_empty()
 
 
+def test_a_file_that_cannot_be_read(daemon, relay, spool, account):
+    """It waits, which queue and log say, and nothing is held against it: no attempt was made."""
+    relay.on("GREETING", faults.answer("421 4.3.2 not now"))
+    dropped = drop_letters(spool, 1)
+    account(retry=LONG).start()
+    spool.wait_queue(lambda queue: queue and queue[0]["last_error"], "it waits with its account")
+    relay.behave()
+    (file,) = spool.files("queue")
+    os.rename(spool.at("queue", file), daemon.path("aside"))
+    os.mkdir(spool.at("queue", file))
+    daemon.ctl("flush")
+    (message,) = spool.wait_queue(
+        lambda queue: "Is a directory" in (queue[0]["last_error"] or ""), "the queue says so"
+    )
+    assert message["attempts"] == 0
+    assert message["recipients"][0]["state"] == "pending"
+    assert round(hours_until(message["next_attempt"])) == 1
+    assert re.search(
+        f'message={message["id"]} fate=deferred result=local reason="cannot read', daemon.log()
+    )
+    assert relay.transactions == []
+    assert spool.status()["failures"] == 0
+    os.rmdir(spool.at("queue", file))
+    os.rename(daemon.path("aside"), spool.at("queue", file))
+    daemon.ctl("flush")
+    relay.wait_accepted(1)
+    spool.wait_empty()
+    assert accepted(relay) == once_each(dropped)
+
+
 # Settings that change
 
 

@@ -461,7 +461,7 @@ time_that_was_asked_for_is_no_delay(void **state)
 	struct settle_context context = context_at(asked, &no_route);
 
 	(void)state;
-	m->next_attempt = asked;
+	m->next_attempt = m->not_before = asked;
 	assert_false(settle_owes_notice(m, &context));
 	attempt(m, "d", asked, false, false);
 	context = context_at(asked + 4 * HOUR, NULL);
@@ -642,6 +642,84 @@ last_errors(void **state)
 	}
 }
 
+static const struct verdict no_file = {
+    .kind = FAIL_LOCAL, .stage = "read", .text = "cannot open message queue/ID1: no permission"};
+
+static struct settlement
+settle_unread(struct outmessage *m, char letter, int64_t now)
+{
+	struct settle_context context = context_at(now, NULL);
+	struct settlement s;
+
+	settle_begin(&s, m);
+	note_letter(&s, 0, letter);
+	settle_put_off(&s, &no_file);
+	settle_finish(&s, &context);
+	return s;
+}
+
+/* Nothing reached the server: that is no attempt, however often it comes. */
+static void
+what_cannot_be_read_waits(void **state)
+{
+	static const int64_t ages[] = {0, 1, 2, 4, 8, 16, 32, 64, 124, INT64_C(10) * 24 * 60};
+	static const int64_t waits[] = {1, 1, 2, 4, 8, 16, 32, 60, 60, 60};
+	struct outmessage *m = make_message("p");
+
+	(void)state;
+	m->sender[0] = '\0';
+	for (size_t i = 0; i < sizeof ages / sizeof ages[0]; i++) {
+		int64_t now = queued + ages[i] * MINUTE;
+		struct settlement s = settle_unread(m, ' ', now);
+
+		assert_true(s.is_needed);
+		assert_true(s.is_put_off);
+		assert_false(s.is_over);
+		assert_states(m, "p");
+		assert_int_equal(m->attempts, 0);
+		assert_int_equal(m->first_tried, 0);
+		assert_int_equal(s.decision.next_attempt, now + waits[i] * MINUTE);
+		assert_string_equal(s.decision.last_error, no_file.text);
+		assert_string_equal(s.trouble->text, no_file.text);
+		settle_clear(&s);
+	}
+	free_message(m);
+}
+
+/* The sender hears that it waits, and why. */
+static void
+what_cannot_be_read_is_told_of(void **state)
+{
+	struct outmessage *m = make_message("p");
+	struct settlement s = settle_unread(m, ' ', queued + 4 * HOUR - 1);
+
+	(void)state;
+	assert_false(s.is_warned);
+	settle_clear(&s);
+	s = settle_unread(m, ' ', queued + 4 * HOUR);
+	assert_true(s.is_warned);
+	assert_non_null(strstr(s.decision.report, no_file.text));
+	assert_null(strstr(s.decision.report, "Will-Retry-Until: "));
+	settle_clear(&s);
+	free_message(m);
+}
+
+/* The first transaction went well, the next one's text could not be read. */
+static void
+what_cannot_be_read_again_waits(void **state)
+{
+	struct outmessage *m = make_message("pp");
+	struct settlement s = settle_unread(m, 's', queued + HOUR);
+
+	(void)state;
+	assert_states(m, "sp");
+	assert_int_equal(m->attempts, 1);
+	assert_int_equal(m->next_attempt, queued + HOUR + MINUTE);
+	assert_string_equal(s.decision.last_error, no_file.text);
+	settle_clear(&s);
+	free_message(m);
+}
+
 static void
 several_kinds_in_one_report(void **state)
 {
@@ -687,6 +765,9 @@ main(void)
 	    cmocka_unit_test(what_is_put_into_a_report),
 	    cmocka_unit_test(a_code_stands_in_for_a_status),
 	    cmocka_unit_test(last_errors),
+	    cmocka_unit_test(what_cannot_be_read_waits),
+	    cmocka_unit_test(what_cannot_be_read_is_told_of),
+	    cmocka_unit_test(what_cannot_be_read_again_waits),
 	    cmocka_unit_test(several_kinds_in_one_report),
 	};
 
