@@ -55,7 +55,7 @@ parcel_new(struct sending *s, struct outmessage *message)
 	p->addresses = xcalloc(message->recipient_count, sizeof *p->addresses);
 	settle_begin(&p->settlement, message);
 	for (size_t i = 0; i < message->recipient_count; i++)
-		if (settle_is_open(&message->recipients[i]))
+		if (settle_is_due(message, &message->recipients[i]))
 			parcel_add_open(p, i);
 	TAILQ_INSERT_TAIL(&s->parcels, p, link);
 	s->ahead_count++;

@@ -16,6 +16,15 @@ settle_is_open(const struct outqueue_recipient *recipient)
 	return recipient->state == OUTQUEUE_PENDING || recipient->state == OUTQUEUE_UNKNOWN;
 }
 
+bool
+settle_is_due(const struct outmessage *message, const struct outqueue_recipient *recipient)
+{
+	bool waits =
+	    recipient->state == OUTQUEUE_UNKNOWN && message->unknown_until > message->next_attempt;
+
+	return settle_is_open(recipient) && !waits;
+}
+
 void
 settle_begin(struct settlement *settlement, struct outmessage *message)
 {
@@ -169,6 +178,28 @@ has_fate(const struct settlement *s, enum smtp_fate fate)
 	return false;
 }
 
+/* Another answer ends the row of those who got it; who waits for the next try has had none. */
+static unsigned
+count_unknowns(const struct settlement *s)
+{
+	const struct outmessage *m = s->message;
+	bool again = false, waits = false;
+
+	for (size_t i = 0; i < m->recipient_count; i++) {
+		const struct settle_mark *mark = &s->marks[i];
+
+		if (mark->is_noted && mark->fate == SMTP_UNKNOWN)
+			again |= mark->was_unknown;
+		else if (!mark->is_noted)
+			waits |= m->recipients[i].state == OUTQUEUE_UNKNOWN;
+	}
+	if (again)
+		return m->unknowns + 1;
+	if (waits && m->unknowns > 0)
+		return m->unknowns;
+	return has_fate(s, SMTP_UNKNOWN) ? 1 : 0;
+}
+
 /*
  * The age that ends in giving up begins with the first attempt that reached MAIL: no day that the
  * account was in trouble, or that the message was to wait, is held against a message.
@@ -182,7 +213,7 @@ count_attempt(struct settlement *s, const struct settle_context *c)
 	m->not_before = 0;
 	if (m->first_tried == 0)
 		m->first_tried = c->now;
-	m->unknowns = has_fate(s, SMTP_UNKNOWN) ? m->unknowns + 1 : 0;
+	m->unknowns = count_unknowns(s);
 }
 
 static void
@@ -218,23 +249,53 @@ find_waiting_since(const struct outmessage *message)
 	return message->not_before > message->queued ? message->not_before : message->queued;
 }
 
+/* Somebody is to be tried again for whom no unknown fate is a reason to wait. */
+static bool
+has_others(const struct settlement *s)
+{
+	const struct outmessage *m = s->message;
+
+	for (size_t i = 0; i < m->recipient_count; i++) {
+		const struct settle_mark *mark = &s->marks[i];
+
+		if (mark->is_noted ? settle_is_open(&m->recipients[i]) && mark->fate != SMTP_UNKNOWN
+				   : settle_is_due(m, &m->recipients[i]))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Those that were not tried, or are to be tried again at once, do not wait for nothing.  No count
  * of its own tells how long a message that cannot be read is to wait: its age does.
  */
+static int64_t
+find_delay(const struct settlement *s, const struct settle_context *c)
+{
+	if (s->deferred > 0)
+		return retry_delay(c->retry, s->message->attempts, c->random);
+	if (s->is_put_off)
+		return retry_bounded(c->retry, c->now - find_waiting_since(s->message));
+	return 0;
+}
+
+/* Those whose fate is unknown have a pace of their own. */
 static void
 plan_next_attempt(struct settlement *s, const struct settle_context *c)
 {
 	struct outmessage *m = s->message;
-	int64_t delay = 0;
+	bool others = has_others(s);
+	int64_t delay;
 
-	if (s->unknown > 0)
+	if (s->unknown > 0) {
 		s->is_held = !retry_unknown_delay(m->unknowns, c->random, &delay);
-	else if (s->deferred > 0)
-		delay = retry_delay(c->retry, m->attempts, c->random);
-	else if (s->is_put_off)
-		delay = retry_bounded(c->retry, c->now - find_waiting_since(m));
-	m->next_attempt = c->now + delay;
+		m->unknown_until = s->is_held ? 0 : c->now + delay;
+	} else if (m->unknowns == 0) {
+		m->unknown_until = 0;
+	}
+	m->next_attempt = c->now + find_delay(s, c);
+	if (m->unknown_until != 0 && (!others || m->unknown_until < m->next_attempt))
+		m->next_attempt = m->unknown_until;
 }
 
 /* The account's trouble, or NULL. */

@@ -121,4 +121,7 @@ bool settle_is_noted(const struct settlement *settlement, size_t recipient);
 /* The recipient is still to be tried. */
 bool settle_is_open(const struct outqueue_recipient *recipient);
 
+/* And that in the attempt which the message, one of the queue's, is lent for. */
+bool settle_is_due(const struct outmessage *message, const struct outqueue_recipient *recipient);
+
 #endif

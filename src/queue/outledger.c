@@ -268,7 +268,7 @@ update_message(struct state *state, int64_t row, const struct outledger_decision
 	static const char sql[] =
 	    "UPDATE outmessage SET next_attempt = ?2, held = max(held, ?3), last_error = ?4,"
 	    "  first_tried = ?5, attempts = ?6, unknowns = ?7, warned = ?8, reason = ?9,"
-	    "  state = ?10, not_before = ?11 WHERE row = ?1";
+	    "  state = ?10, not_before = ?11, unknown_until = ?12 WHERE row = ?1";
 	sqlite3_stmt *query = state_query(state, sql, why);
 	const struct outmessage *m = d->message;
 
@@ -285,6 +285,7 @@ update_message(struct state *state, int64_t row, const struct outledger_decision
 	bind_text(query, 9, reason);
 	sqlite3_bind_int(query, 10, decided ? OUTLEDGER_DECIDED : OUTLEDGER_QUEUED);
 	sqlite3_bind_int64(query, 11, m->not_before);
+	sqlite3_bind_int64(query, 12, m->unknown_until);
 	return state_run(state, query, why);
 }
 

@@ -22,8 +22,9 @@ outledger_set_held(struct state *state, int64_t row, bool held, int64_t now, str
     struct verdict *why)
 {
 	static const char hold[] = "UPDATE outmessage SET held = 1 WHERE row = ?1";
-	static const char release[] = "UPDATE outmessage SET held = 0, unknowns = 0,"
-				      "  next_attempt = max(not_before, ?2) WHERE row = ?1";
+	static const char release[] =
+	    "UPDATE outmessage SET held = 0, unknowns = 0, unknown_until = 0,"
+	    "  next_attempt = max(not_before, ?2) WHERE row = ?1";
 
 	if (held)
 		return change(state, state_query(state, hold, why), row, NULL, tally, why);
@@ -68,9 +69,9 @@ outledger_requeue(struct state *state, int64_t row, int64_t now, bool *known,
 {
 	static const char sql[] =
 	    "UPDATE outmessage SET state = 0, held = 0, queued = ?2, next_attempt = ?2,"
-	    "  not_before = 0, first_tried = 0, attempts = 0, unknowns = 0, warned = 0, last_error "
-	    "= NULL,"
-	    "  reason = NULL, failed_name = NULL, missing = 0 WHERE row = ?1";
+	    "  not_before = 0, first_tried = 0, attempts = 0, unknowns = 0, unknown_until = 0,"
+	    "  warned = 0, last_error = NULL, reason = NULL, failed_name = NULL, missing = 0"
+	    "  WHERE row = ?1";
 	int count;
 
 	if (!retry_recipients(state, row, &count, why))

@@ -10,7 +10,7 @@
 #define MESSAGE_COLUMNS                                                                            \
 	"row, id, name, account, sender, size, queued, next_attempt, first_tried, attempts,"       \
 	"  unknowns, warned, bounce, wire_size, longest_line, eight_bit, utf8_header, held,"       \
-	"  last_error, not_before"
+	"  last_error, not_before, unknown_until"
 
 void
 outmessage_free(struct outmessage **message)
@@ -70,6 +70,7 @@ read_message(sqlite3_stmt *query)
 	m->is_8bit = sqlite3_column_int(query, 15) != 0;
 	m->has_utf8_header = sqlite3_column_int(query, 16) != 0;
 	m->not_before = sqlite3_column_int64(query, 19);
+	m->unknown_until = sqlite3_column_int64(query, 20);
 	return m;
 }
 

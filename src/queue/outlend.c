@@ -164,6 +164,8 @@ answer(struct outlend *l)
 			outlend_end(q, item->message->id);
 			continue;
 		}
+		if (l->forced || l->id != NULL)
+			item->message->unknown_until = 0;
 		messages[count++] = item->message;
 		item->message = NULL;
 	}

@@ -121,20 +121,24 @@ struct outqueue_recipient {
 	char *reply; /* the server's last words about it, escaped; NULL: none */
 };
 
-/* A message lent to the owner: nobody else is given it until outqueue_decide() or _return(). */
+/*
+ * A message lent to the owner: nobody else is given it until outqueue_decide() or _return().
+ * When it is lent because a person wants it now, unknown_until is 0.
+ */
 struct outmessage {
 	char id[32];
 	char *name; /* as it was dropped */
 	char *account;
 	char *sender;
 	uint64_t size;
-	int64_t queued;       /* wall ms */
-	int64_t next_attempt; /* wall ms */
-	int64_t not_before;   /* wall ms; its sender asked for that, 0: does not matter any more */
-	int64_t first_tried;  /* wall ms of the first attempt that reached MAIL, 0: none */
-	unsigned attempts;    /* that reached MAIL */
-	unsigned unknowns;    /* in a row */
-	int64_t warned;       /* wall ms of the last delay notice, 0: none */
+	int64_t queued;        /* wall ms */
+	int64_t next_attempt;  /* wall ms */
+	int64_t not_before;    /* wall ms; its sender asked for that, 0: does not matter any more */
+	int64_t first_tried;   /* wall ms of the first attempt that reached MAIL, 0: none */
+	unsigned attempts;     /* that reached MAIL */
+	unsigned unknowns;     /* in a row */
+	int64_t unknown_until; /* wall ms; whose state is UNKNOWN is not tried before, 0: due */
+	int64_t warned;        /* wall ms of the last delay notice, 0: none */
 	bool bounce;
 	uint64_t wire_size;    /* about, with CRLF as line ends */
 	uint64_t longest_line; /* octets (RFC 5322 section 2.1.1) */
@@ -148,9 +152,9 @@ void outmessage_free(struct outmessage **message);
 
 /*
  * Lends up to `limit` messages of the account whose next attempt is due at `now` (or all, when
- * forced) and that are neither held nor lent, the oldest next attempt first.  more: others may be due
- * as well.  earliest: wall ms of the next one not yet due, 0: none.  The array's messages become the
- * callee's.
+ * forced) and that are neither held nor lent, the oldest next attempt first.  more: others may be
+ * due as well.  earliest: wall ms of the next one not yet due, 0: none.  The array's messages
+ * become the callee's.
  */
 typedef void outqueue_due_cb(struct outmessage **messages, size_t count, bool more,
     int64_t earliest, const struct verdict *why, void *arg);

@@ -110,6 +110,8 @@ static const char *const schema[] = {
     /* X-Postrider-Not-Before, apart from the back-off of what was put off before any attempt. */
     ("ALTER TABLE outmessage ADD COLUMN not_before INTEGER NOT NULL DEFAULT 0;"
      "UPDATE outmessage SET not_before = next_attempt WHERE attempts = 0;"),
+    /* Whose fate is unknown waits longer than the others of its message. */
+    "ALTER TABLE outmessage ADD COLUMN unknown_until INTEGER NOT NULL DEFAULT 0;",
 };
 
 enum { SCHEMA_VERSION = sizeof schema / sizeof *schema };

@@ -7,7 +7,7 @@ import re
 import threading
 import time
 from collections import Counter
-from datetime import datetime
+from datetime import datetime, timezone
 
 import faults
 import pytest
@@ -613,6 +613,26 @@ def test_unknown_for_those_who_were_accepted_only(daemon, relay, spool, account)
     states = {who["address"]: who["state"] for who in message["recipients"]}
     assert states == {"you@example.com": "unknown", "never@example.com": "failed"}
     assert list(the_report(daemon).fates()) == ["never@example.com"]
+
+
+def test_an_unknown_fate_delays_nobody_else(daemon, relay, spool, account):
+    """Who has not been tried yet is tried without those who wait an hour."""
+    relay.on("DOT", faults.dot_unanswered(accepted=False), times=1)
+    octets = letter(1, "you@example.com, too@example.com")
+    spool.drop("letter", octets)
+    account(max_recipients=1).start()
+    relay.wait_accepted(1)
+    (message,) = spool.wait_queue(
+        lambda queue: [r["state"] for r in queue[0]["recipients"]] == ["unknown", "sent"],
+        "one is in doubt, the other has it",
+    )
+    assert accepted(relay) == once_each({"letter": octets}, "too@example.com")
+    wait = datetime.fromisoformat(message["next_attempt"]) - datetime.now(timezone.utc)
+    assert 0.8 < wait.total_seconds() / 3600 < 1.2
+    daemon.ctl("flush", message["id"])
+    relay.wait_accepted(2)
+    spool.wait_empty()
+    assert accepted(relay) == once_each({"letter": octets}, "you@example.com", "too@example.com")
 
 
 # Ends and beginnings

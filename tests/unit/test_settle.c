@@ -163,7 +163,10 @@ table_of_fates(void **state)
 	    {"ppp", "sxx", "spp", 0, 1, true, false, true, false, false},
 	    {"ppp", "saa", "spp", 0, 1, true, false, true, false, false},
 	    {"ppp", "sad", "spp", MINUTE, 1, true, false, true, false, false},
-	    {"pp", "ud", "up", HOUR, 1, true, false, false, false, false},
+	    {"pp", "ud", "up", MINUTE, 1, true, false, false, false, false},
+	    {"pp", "ux", "up", 0, 1, true, false, false, false, false},
+	    {"pp", "ua", "up", 0, 1, true, false, false, false, false},
+	    {"pp", "ur", "uf", HOUR, 1, true, false, false, true, false},
 	    {"pp", "su", "su", HOUR, 1, true, false, true, false, false},
 	    /* Accepted before: the copy was made. */
 	    {"sp", " s", "ss", 0, 1, true, true, false, false, false},
@@ -266,7 +269,7 @@ a_third_unknown_holds(void **state)
 	(void)state;
 	attempt(m, "ud", now, false, false);
 	assert_int_equal(m->unknowns, 1);
-	assert_int_equal(m->next_attempt, now + HOUR);
+	assert_int_equal(m->unknown_until, now + HOUR);
 	now += HOUR;
 	attempt(m, "us", now, false, false);
 	assert_int_equal(m->unknowns, 2);
@@ -288,6 +291,50 @@ a_third_unknown_holds(void **state)
 	assert_null(s.decision.reason);
 	assert_string_equal(s.decision.last_error, "it was cut off");
 	settle_clear(&s);
+	free_message(m);
+}
+
+/* Who is in doubt waits; the others are tried meanwhile, at their own pace. */
+static void
+an_unknown_fate_delays_nobody_else(void **state)
+{
+	struct outmessage *m = make_message("ppp");
+	int64_t now = queued, until = queued + HOUR;
+
+	(void)state;
+	attempt(m, "uxx", now, false, false);
+	assert_int_equal(m->next_attempt, now);
+	assert_false(settle_is_due(m, &m->recipients[0]));
+	assert_true(settle_is_due(m, &m->recipients[1]));
+	attempt(m, " xx", now, false, false);
+	assert_int_equal(m->next_attempt, now);
+	attempt(m, " sd", now, false, false);
+	assert_int_equal(m->next_attempt, now + 2 * MINUTE);
+	assert_int_equal(m->unknowns, 1);
+	now += 2 * MINUTE;
+	attempt(m, "  s", now, false, false);
+	assert_int_equal(m->next_attempt, until);
+	assert_true(settle_is_due(m, &m->recipients[0]));
+	attempt(m, "u  ", until, false, false);
+	assert_int_equal(m->unknowns, 2);
+	assert_int_equal(m->next_attempt, until + 6 * HOUR);
+	free_message(m);
+}
+
+/* Others whose fate becomes unknown, too, are in doubt for the first time. */
+static void
+unknowns_of_others_are_not_in_a_row(void **state)
+{
+	struct outmessage *m = make_message("ppp");
+
+	(void)state;
+	attempt(m, "uxx", queued, false, false);
+	attempt(m, " ux", queued + MINUTE, false, false);
+	attempt(m, "  u", queued + 2 * MINUTE, false, false);
+	assert_int_equal(m->unknowns, 1);
+	assert_int_equal(m->next_attempt, queued + 2 * MINUTE + HOUR);
+	for (size_t i = 0; i < 3; i++)
+		assert_true(settle_is_due(m, &m->recipients[i]));
 	free_message(m);
 }
 
@@ -723,7 +770,7 @@ what_cannot_be_read_again_waits(void **state)
 static void
 several_kinds_in_one_report(void **state)
 {
-	struct outmessage *m = make_message("ppps");
+	struct outmessage *m = make_message("pups");
 	struct settle_context context = context_at(queued + 9 * HOUR, NULL);
 	struct settlement s;
 	const char *report;
@@ -751,6 +798,8 @@ main(void)
 	    cmocka_unit_test(table_of_fates),
 	    cmocka_unit_test(the_last_word_of_an_attempt_counts),
 	    cmocka_unit_test(a_third_unknown_holds),
+	    cmocka_unit_test(an_unknown_fate_delays_nobody_else),
+	    cmocka_unit_test(unknowns_of_others_are_not_in_a_row),
 	    cmocka_unit_test(another_answer_ends_the_row_of_unknowns),
 	    cmocka_unit_test(giving_up_counts_from_the_first_mail),
 	    cmocka_unit_test(too_many_at_a_time_is_no_deferral),
