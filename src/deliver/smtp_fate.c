@@ -70,8 +70,8 @@ is_anybody_open(const struct smtp_transaction *t)
 }
 
 /*
- * Behind the end of the text only a reply tells, whatever ended the session; before MAIL, and with
- * the account's own trouble, nothing is held against the message.
+ * Behind the end of the text only a reply tells, whatever ended the session; before MAIL, with the
+ * account's own trouble, and where the session ended in order, nothing is held against the message.
  */
 void
 smtp_fate_decide_by_verdict(struct smtp_session *s, struct smtp_transaction *t)
@@ -85,6 +85,9 @@ smtp_fate_decide_by_verdict(struct smtp_session *s, struct smtp_transaction *t)
 		    "the message was sent and its end not acknowledged, so it may have been "
 		    "delivered: %.350s",
 		    s->why.text);
+	else if (s->why.kind == FAIL_NONE)
+		smtp_fate_from_text(&result, SMTP_UNTRIED, t->stage, "",
+		    "%s ended the connection before this message", s->server);
 	else if (s->account_trouble || !smtp_flight_was_tried(s, t))
 		smtp_fate_from_text(&result, SMTP_UNTRIED, t->stage, "", "%s", s->why.text);
 	else

@@ -10,6 +10,7 @@
 #include "proto/rfc5322_domain.h"
 #include "session/sasl_exchange.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -360,11 +361,37 @@ on_secured(struct smtp_session *s)
 	smtp_set_state(s, again ? SMTP_STATE_EHLO : SMTP_STATE_GREETING);
 }
 
+static bool
+is_between_messages(const struct smtp_session *s)
+{
+	const struct smtp_transaction *t = smtp_flight_first(s);
+
+	if (t == NULL)
+		return s->state == SMTP_STATE_READY;
+	return (s->state == SMTP_STATE_ENVELOPE || s->state == SMTP_STATE_CHUNKS) &&
+	       t->answered == 0 && !smtp_flight_may_be_taken(s, t);
+}
+
+/*
+ * Some servers take a message or a few a connection, and close without the word that RFC 5321
+ * section 3.8 asks for.  Who has taken one and says nothing of the next has refused nothing.
+ */
+static bool
+is_mere_end(const struct smtp_session *s, const struct verdict *why)
+{
+	bool closed =
+	    why->code == ECONNRESET || why->code == EPIPE || strcmp(why->stage, "closed") == 0;
+
+	return why->kind == FAIL_NETWORK && closed && s->has_taken && is_between_messages(s);
+}
+
 /* RFC 5321 section 4.1.1.10: nothing depends on how the server takes QUIT. */
 static void
 on_failed(struct smtp_session *s, const struct verdict *why)
 {
-	if (s->state != SMTP_STATE_QUIT)
+	if (is_mere_end(s, why))
+		transcript_note(s->transcript, "the server closed between messages");
+	else if (s->state != SMTP_STATE_QUIT)
 		s->why = *why;
 	smtp_set_state(s, SMTP_STATE_CLOSED);
 }

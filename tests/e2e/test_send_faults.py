@@ -546,6 +546,41 @@ def test_gone_behind_the_reply(daemon, relay, spool, account):
     assert spool.is_empty()
 
 
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize("pipelining", ["PIPELINING", None], ids=["one by one", "ahead"])
+def test_closed_behind_each_message(daemon, relay, spool, account, pipelining, reset):
+    """A server that takes one message a connection, and closes without a word, gets the next one
+    at once: what it took was no failure."""
+    relay.without.add(pipelining)
+    relay.on("DOT", closed_behind_the_reply(reset))
+    dropped = drop_letters(spool, 5)
+    account(retry=LONG).start()
+    relay.wait_accepted(5)
+    spool.wait_empty()
+    assert accepted(relay) == once_each(dropped)
+    assert spool.wait_settled()["failures"] == 0
+
+
+def closed_behind_the_reply(reset):
+    def act(session, _):
+        session.end_transaction(True)
+        session.say("250 2.0.0 taken")
+        session.flush()
+        session.close(reset=reset)
+        raise faults.Hangup("as scripted")
+
+    return act
+
+
+def test_closed_before_each_message(daemon, relay, spool, account):
+    """One that takes none is left alone for a while."""
+    relay.on("MAIL", faults.hang_up())
+    drop_letters(spool, 2)
+    account(retry=LONG).start()
+    spool.wait_status(lambda status: status["failures"] == 1, "the account waits")
+    assert len(relay.sessions) == 1
+
+
 # The one window no client can close
 
 
