@@ -272,7 +272,7 @@ outbox_flush(struct outbox *o)
 {
 	outbox_accept_weaker(o);
 	o->wait_until = 0;
-	o->forced = true;
+	o->flush_wanted = true;
 	outbox_go(o);
 }
 
@@ -285,7 +285,7 @@ outbox_retry_soon(struct outbox *o)
 		return;
 	if (o->wait_until > soon)
 		o->wait_until = soon;
-	o->forced = true;
+	o->flush_wanted = true;
 	outbox_go(o);
 }
 
@@ -347,7 +347,8 @@ outbox_is_drained(const struct outbox *o)
 	if (outbox_is_busy(o) || hook_is_busy(o->hook))
 		return false;
 	return o->stopped || o->account->smtp == NULL || outbox_must_wait(o) ||
-	       (!o->ask_again && !o->forced && !o->more && o->ready_count == 0);
+	       (!o->ask_again && !o->flush_wanted && !o->flushing && !o->more &&
+		   o->ready_count == 0);
 }
 
 bool

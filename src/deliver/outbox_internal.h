@@ -58,8 +58,10 @@ struct outbox {
 	bool asking;       /* outqueue_due() is under way */
 	bool ask_again;    /* something came meanwhile */
 	bool more;         /* the last answer was not all */
-	bool forced;       /* flush: the next question is for all that waits */
-	bool asked_forced; /* and so is the one under way */
+	bool flush_wanted; /* by a person: all that waits, page by page from its beginning */
+	bool flushing;     /* there are more pages */
+	bool asked_page;   /* the question under way is for one */
+	char page_end[32]; /* the last message of the page before */
 	bool recalled;     /* what is being lent goes back: a message of it may not be wanted */
 	size_t lending;    /* outqueue_lend() is under way, so many times */
 	bool telling;      /* outqueue_overdue() is under way */
@@ -94,13 +96,14 @@ double outbox_random(void);
 
 /* outbox_ready.c */
 
-/* What is due, if there is room for it. */
+/* What is due, or flushed, if there is room for it. */
 void outbox_ask(struct outbox *o);
 
 /* The next message for a session; NULL: none. */
 struct outmessage *outbox_take(struct outbox *o);
 
-/* What was lent and not tried goes back; their senders may be owed a notice meanwhile. */
+/* What was lent and not tried goes back, and ends a flush of an account at rest; their senders may
+ * be owed a notice meanwhile. */
 void outbox_return_ready(struct outbox *o);
 
 /* The same for one of them, which nobody is told of. */

@@ -10,13 +10,11 @@
 #include "queue/outqueue.h"
 
 #include <openssl/rand.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Messages lent at a time; more are asked for when so few are left. */
 enum { LENT_MOST = 200, LENT_LEAST = 50 };
-
-/* The same for a flush: what it does not reach at once goes on waiting for its own time. */
-enum { FLUSHED_MOST = 10000 };
 
 /* Messages whose senders are told at a time. */
 enum { TOLD_MOST = 50 };
@@ -120,11 +118,21 @@ give_back(struct outbox *o, struct outmessage *message, const struct verdict *tr
 	return finish(o, NULL, message, &settlement, trouble);
 }
 
+/* Nothing is to be tried now: what was lent goes back. */
+static bool
+is_at_rest(const struct outbox *o)
+{
+	return o->stopped || o->account->smtp == NULL ||
+	       (outbox_must_wait(o) && o->line_count == 0);
+}
+
 void
 outbox_return_ready(struct outbox *o)
 {
 	const struct verdict *trouble = o->stopped ? NULL : trouble_of(o);
 
+	if (is_at_rest(o))
+		o->flushing = false;
 	for (size_t i = 0; i < o->ready_count; i++) {
 		if (trouble != NULL)
 			outbox_tell_waiting(o, o->ready[i], trouble);
@@ -158,14 +166,6 @@ make_room(struct outbox *o, size_t count)
 	o->ready = xreallocarray(o->ready, o->ready_capacity, sizeof *o->ready);
 }
 
-/* Nothing is to be tried now: what was lent goes back. */
-static bool
-is_at_rest(const struct outbox *o)
-{
-	return o->stopped || o->account->smtp == NULL ||
-	       (outbox_must_wait(o) && o->line_count == 0);
-}
-
 /* A person's word came between the question and its answer; asked again, the queue knows of it. */
 static void
 recall(struct outbox *o, struct outmessage **messages, size_t count)
@@ -174,26 +174,24 @@ recall(struct outbox *o, struct outmessage **messages, size_t count)
 		outqueue_return(queue_of(o), &messages[i]);
 	o->recalled = false;
 	o->ask_again = true;
-	o->forced |= o->asked_forced;
 }
 
-/* A flush gets over a back-off, and not over the time before which a message is not to be sent. */
-static bool
-is_for_later(const struct outmessage *message)
+/* What became due during a flush has its turn when the last page is there. */
+static void
+turn_page(struct outbox *o, struct outmessage *const *messages, size_t count, bool more)
 {
-	return message->not_before > clock_wall();
+	o->flushing = more && count > 0;
+	o->ask_again |= !o->flushing;
+	if (o->flushing)
+		snprintf(o->page_end, sizeof o->page_end, "%s", messages[count - 1]->id);
 }
 
 static void
 take_due(struct outbox *o, struct outmessage **messages, size_t count)
 {
 	make_room(o, count);
-	for (size_t i = 0; i < count; i++) {
-		if (is_for_later(messages[i]))
-			outqueue_return(queue_of(o), &messages[i]);
-		else
-			o->ready[o->ready_count++] = messages[i];
-	}
+	for (size_t i = 0; i < count; i++)
+		o->ready[o->ready_count++] = messages[i];
 }
 
 static void
@@ -212,6 +210,8 @@ on_due(struct outmessage **messages, size_t count, bool more, int64_t earliest,
 		o->failed = true;
 		o->earliest = clock_wall() + FAULT_AGAIN;
 	}
+	if (o->asked_page && !o->recalled)
+		turn_page(o, messages, count, more);
 	if (o->recalled)
 		recall(o, messages, count);
 	else
@@ -222,18 +222,32 @@ on_due(struct outmessage **messages, size_t count, bool more, int64_t earliest,
 	o->settings.changed(o->settings.arg);
 }
 
+static void
+begin_flush(struct outbox *o)
+{
+	o->flush_wanted = false;
+	o->flushing = true;
+	o->page_end[0] = '\0';
+}
+
 void
 outbox_ask(struct outbox *o)
 {
-	bool forced = o->forced;
-	size_t most = forced ? FLUSHED_MOST : LENT_MOST;
+	bool wanted = o->ask_again || o->more || o->flush_wanted || o->flushing;
+	size_t room;
 
-	if (o->asking || o->ready_count > LENT_LEAST || !(o->ask_again || forced || o->more))
+	if (o->asking || o->ready_count > LENT_LEAST || !wanted)
 		return;
+	room = LENT_MOST - o->ready_count;
+	if (o->flush_wanted)
+		begin_flush(o);
 	o->asking = true;
-	o->asked_forced = forced;
-	o->ask_again = o->more = o->forced = false;
-	outqueue_due(queue_of(o), o->name, clock_wall(), forced, most - o->ready_count, on_due, o);
+	o->asked_page = o->flushing;
+	o->ask_again = o->more = false;
+	if (o->flushing)
+		outqueue_waiting(queue_of(o), o->name, clock_wall(), o->page_end, room, on_due, o);
+	else
+		outqueue_due(queue_of(o), o->name, clock_wall(), room, on_due, o);
 }
 
 struct outmessage *

@@ -294,6 +294,8 @@ plan_next_attempt(struct settlement *s, const struct settle_context *c)
 		m->unknown_until = 0;
 	}
 	m->next_attempt = c->now + find_delay(s, c);
+	if (m->next_attempt < m->not_before)
+		m->next_attempt = m->not_before;
 	if (m->unknown_until != 0 && (!others || m->unknown_until < m->next_attempt))
 		m->next_attempt = m->unknown_until;
 }

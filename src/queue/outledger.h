@@ -134,8 +134,13 @@ struct outledger_list {
 };
 void outledger_list_clear(struct outledger_list *list);
 
-bool outledger_list_due(struct state *state, const char *account, int64_t now, bool forced,
-    size_t limit, struct outledger_list *list, int64_t *earliest, struct verdict *why);
+bool outledger_list_due(struct state *state, const char *account, int64_t now, size_t limit,
+    struct outledger_list *list, int64_t *earliest, struct verdict *why);
+
+/* Due or not, by ID; but for those who are not to be sent before their time. */
+bool outledger_list_waiting(struct state *state, const char *account, int64_t now,
+    const char *after, size_t limit, struct outledger_list *list, int64_t *earliest,
+    struct verdict *why);
 
 /* Waiting since `since` or before, told so at `told` or before; in no order. */
 bool outledger_list_overdue(struct state *state, const char *account, int64_t since, int64_t told,

@@ -146,7 +146,7 @@ find_earliest(
 }
 
 bool
-outledger_list_due(struct state *state, const char *account, int64_t now, bool forced, size_t limit,
+outledger_list_due(struct state *state, const char *account, int64_t now, size_t limit,
     struct outledger_list *list, int64_t *earliest, struct verdict *why)
 {
 	static const char sql[] = "SELECT " MESSAGE_COLUMNS " FROM outmessage"
@@ -158,8 +158,29 @@ outledger_list_due(struct state *state, const char *account, int64_t now, bool f
 	if (query == NULL)
 		return false;
 	sqlite3_bind_text(query, 1, account, -1, SQLITE_STATIC);
-	sqlite3_bind_int64(query, 2, forced ? INT64_MAX : now);
+	sqlite3_bind_int64(query, 2, now);
 	sqlite3_bind_int64(query, 3, (int64_t)limit);
+	return read_list(state, query, list, why) &&
+	       find_earliest(state, account, now, earliest, why);
+}
+
+/* The ID's index, and no other: the next page goes on where this one ended. */
+bool
+outledger_list_waiting(struct state *state, const char *account, int64_t now, const char *after,
+    size_t limit, struct outledger_list *list, int64_t *earliest, struct verdict *why)
+{
+	static const char sql[] = "SELECT " MESSAGE_COLUMNS " FROM outmessage"
+				  "  WHERE id > ?1 AND +account = ?2 AND not_before <= ?3"
+				  "  AND state = 0 AND held = 0 AND hidden = 0 AND missing = 0"
+				  "  ORDER BY id LIMIT ?4";
+	sqlite3_stmt *query = state_query(state, sql, why);
+
+	if (query == NULL)
+		return false;
+	sqlite3_bind_text(query, 1, after, -1, SQLITE_STATIC);
+	sqlite3_bind_text(query, 2, account, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(query, 3, now);
+	sqlite3_bind_int64(query, 4, (int64_t)limit);
 	return read_list(state, query, list, why) &&
 	       find_earliest(state, account, now, earliest, why);
 }

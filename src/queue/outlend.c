@@ -26,7 +26,7 @@ struct outlend {
 	char *account;             /* or */
 	char *id;
 	int64_t now;
-	bool forced;
+	char *after;         /* NULL: only those due */
 	bool overdue;        /* those whose senders wait to be told */
 	int64_t since, told; /* of them */
 	size_t limit;
@@ -83,6 +83,7 @@ lend_free(struct outlend *l)
 	outledger_list_clear(&l->list);
 	outqueue_unref(&l->queue);
 	free(l->account);
+	free(l->after);
 	free(l->id);
 	free(l);
 }
@@ -164,7 +165,7 @@ answer(struct outlend *l)
 			outlend_end(q, item->message->id);
 			continue;
 		}
-		if (l->forced || l->id != NULL)
+		if (l->after != NULL || l->id != NULL)
 			item->message->unknown_until = 0;
 		messages[count++] = item->message;
 		item->message = NULL;
@@ -228,8 +229,11 @@ apply_list(struct state *state, struct state_job *job)
 	if (l->overdue)
 		return outledger_list_overdue(
 		    state, l->account, l->since, l->told, l->limit + l->lent, &l->list, &job->why);
-	return outledger_list_due(state, l->account, l->now, l->forced, l->limit + l->lent,
-	    &l->list, &l->earliest, &job->why);
+	if (l->after != NULL)
+		return outledger_list_waiting(state, l->account, l->now, l->after,
+		    l->limit + l->lent, &l->list, &l->earliest, &job->why);
+	return outledger_list_due(
+	    state, l->account, l->now, l->limit + l->lent, &l->list, &l->earliest, &job->why);
 }
 
 static void
@@ -262,7 +266,8 @@ outlend_refuse(struct outqueue *q, const struct verdict *why)
 	struct outlend_list asked = TAILQ_HEAD_INITIALIZER(asked);
 	struct outlend *l;
 
-	TAILQ_CONCAT(&asked, &q->early, link); /* whoever asks again is answered with the next try */
+	TAILQ_CONCAT(
+	    &asked, &q->early, link); /* whoever asks again is answered with the next try */
 	while ((l = TAILQ_FIRST(&asked)) != NULL) {
 		TAILQ_REMOVE(&asked, l, link);
 		l->why = *why;
@@ -285,14 +290,25 @@ lend_new(struct outqueue *q, size_t limit, outqueue_due_cb *cb, void *arg)
 }
 
 void
-outqueue_due(struct outqueue *q, const char *account, int64_t now, bool forced, size_t limit,
+outqueue_due(struct outqueue *q, const char *account, int64_t now, size_t limit,
     outqueue_due_cb *cb, void *arg)
 {
 	struct outlend *l = lend_new(q, limit, cb, arg);
 
 	l->account = xstrdup(account);
 	l->now = now;
-	l->forced = forced;
+	start(l);
+}
+
+void
+outqueue_waiting(struct outqueue *q, const char *account, int64_t now, const char *after,
+    size_t limit, outqueue_due_cb *cb, void *arg)
+{
+	struct outlend *l = lend_new(q, limit, cb, arg);
+
+	l->account = xstrdup(account);
+	l->now = now;
+	l->after = xstrdup(after);
 	start(l);
 }
 

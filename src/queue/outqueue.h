@@ -151,14 +151,21 @@ struct outmessage {
 void outmessage_free(struct outmessage **message);
 
 /*
- * Lends up to `limit` messages of the account whose next attempt is due at `now` (or all, when
- * forced) and that are neither held nor lent, the oldest next attempt first.  more: others may be
- * due as well.  earliest: wall ms of the next one not yet due, 0: none.  The array's messages
- * become the callee's.
+ * Lends up to `limit` messages of the account whose next attempt is due at `now` and that are
+ * neither held nor lent, the oldest next attempt first.  more: others may be due as well.
+ * earliest: wall ms of the next one not yet due, 0: none.  The array's messages become the
+ * callee's.
  */
 typedef void outqueue_due_cb(struct outmessage **messages, size_t count, bool more,
     int64_t earliest, const struct verdict *why, void *arg);
-void outqueue_due(struct outqueue *queue, const char *account, int64_t now, bool forced,
+void outqueue_due(struct outqueue *queue, const char *account, int64_t now, size_t limit,
+    outqueue_due_cb *cb, void *arg);
+
+/*
+ * The same whatever they wait for, but for the time that their sender asked for: a page of them, in
+ * the order of their IDs, those after the ID `after` ("" for the first page).
+ */
+void outqueue_waiting(struct outqueue *queue, const char *account, int64_t now, const char *after,
     size_t limit, outqueue_due_cb *cb, void *arg);
 
 /*

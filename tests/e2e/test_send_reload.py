@@ -135,6 +135,25 @@ def test_aliases_that_cannot_be_read_any_more(daemon, relay, spool):
     assert relay.wait_accepted(1)[0].recipients == ["admin@example.com"]
 
 
+def test_a_flush_reaches_all(daemon, relay, spool):
+    """However many wait, each for its own time: every one of them is tried, and that once."""
+    many = 450  # more than two pages
+    relay.on("RCPT", faults.answer("450 4.2.0 later"))
+    daemon.configure(smtp_account(daemon, relay), retry=LONG)
+    drop_letters(spool, many)
+    daemon.start()
+
+    def tried():
+        return sum(line.startswith("RCPT") for s in relay.sessions for _, line in s.commands)
+
+    wait_for(lambda: tried() == many, lambda: f"all are deferred: {tried()}", 60)
+    spool.wait_settled()
+    daemon.ctl("flush")
+    wait_for(lambda: tried() >= 2 * many, lambda: f"all are tried again: {tried()}", 60)
+    spool.wait_settled()
+    assert tried() == 2 * many
+
+
 def test_a_flush_leaves_what_is_for_later(daemon, relay, spool):
     """X-Postrider-Not-Before is no trouble that a flush gets over; only a flush of that message."""
     relay.on("RCPT", faults.answer("450 4.2.0 later"), times=1)

@@ -289,7 +289,10 @@ due(struct fixture *f, int64_t now, bool forced, size_t limit)
 {
 	struct lent l = {.arrived = false};
 
-	outqueue_due(f->queue, "a", now, forced, limit, on_lent, &l);
+	if (forced)
+		outqueue_waiting(f->queue, "a", now, "", limit, on_lent, &l);
+	else
+		outqueue_due(f->queue, "a", now, limit, on_lent, &l);
 	assert_false(l.arrived);
 	EVENTUALLY(f, l.arrived);
 	return l;

@@ -61,6 +61,35 @@ lent_is_lent_once(void **state)
 	outqueue_return(f->queue, &second.messages[0]);
 }
 
+/* Whatever is done with a page, the next one has those behind it: nobody twice, nobody not at all.
+ */
+static void
+all_that_wait_come_page_by_page(void **state)
+{
+	struct fixture *f = *state;
+	struct outqueue_decision d = {.next_attempt = clock_wall() + 60 * 60 * 1000};
+	char after[32] = "";
+	struct lent l;
+
+	for (char name[] = "a"; *name < 'f'; ++*name)
+		drop(f, name, MESSAGE);
+	drop(f, "later", "X-Postrider-Not-Before: 2099-01-01T00:00:00Z\n" MESSAGE);
+	EVENTUALLY(f, f->queued == 6);
+	for (size_t page = 0; page < 3; page++) {
+		l = (struct lent){.arrived = false};
+		outqueue_waiting(f->queue, "a", clock_wall(), after, 2, on_lent, &l);
+		EVENTUALLY(f, l.arrived);
+		assert_int_equal(l.count, page < 2 ? 2 : 1);
+		assert_int_equal(l.more, page < 2);
+		for (size_t i = 0; i < l.count; i++) {
+			assert_true(strcmp(l.messages[i]->id, after) > 0);
+			memcpy(after, l.messages[i]->id, sizeof after);
+			decide(f, &d, &l.messages[i]);
+		}
+	}
+	assert_int_equal(due(f, clock_wall(), false, 10).count, 0);
+}
+
 static void
 one_is_lent_by_id(void **state)
 {
@@ -100,7 +129,7 @@ decided_meanwhile_is_not_lent_from_an_old_list(void **state)
 	EVENTUALLY(f, f->queued == 1);
 	first = due(f, clock_wall(), false, 10);
 	assert_int_equal(first.count, 1);
-	outqueue_due(f->queue, "a", clock_wall(), false, 10, on_lent, &second);
+	outqueue_due(f->queue, "a", clock_wall(), 10, on_lent, &second);
 	set_fates(first.messages[0], OUTQUEUE_SENT, NULL);
 	d.message = first.messages[0];
 	outqueue_decide(f->queue, &d, &first.messages[0], on_answer, &decided);
@@ -758,6 +787,7 @@ main(void)
 	    TEST(dropped_by_rename_is_queued),
 	    TEST(watching_begins_with_the_first_look),
 	    TEST(lent_is_lent_once),
+	    TEST(all_that_wait_come_page_by_page),
 	    TEST(one_is_lent_by_id),
 	    TEST(decided_meanwhile_is_not_lent_from_an_old_list),
 	    TEST(idle_when_everything_is_where_it_belongs),

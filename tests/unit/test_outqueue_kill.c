@@ -189,7 +189,7 @@ run_queue(const char *dir)
 		retry(&r);
 		if (!r.asking) {
 			r.asking = true;
-			outqueue_due(r.f.queue, "a", clock_wall(), false, 16, on_due, &r);
+			outqueue_due(r.f.queue, "a", clock_wall(), 16, on_due, &r);
 		}
 		event_base_loop(r.f.base, EVLOOP_ONCE);
 	}

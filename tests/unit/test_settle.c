@@ -733,6 +733,21 @@ what_cannot_be_read_waits(void **state)
 	free_message(m);
 }
 
+/* It was tried before its time, for a person wished so. */
+static void
+what_cannot_be_read_keeps_its_time(void **state)
+{
+	struct outmessage *m = make_message("p");
+	struct settlement s;
+
+	(void)state;
+	m->not_before = queued + DAY;
+	s = settle_unread(m, ' ', queued + HOUR);
+	assert_int_equal(s.decision.next_attempt, queued + DAY);
+	settle_clear(&s);
+	free_message(m);
+}
+
 /* The sender hears that it waits, and why. */
 static void
 what_cannot_be_read_is_told_of(void **state)
@@ -815,6 +830,7 @@ main(void)
 	    cmocka_unit_test(a_code_stands_in_for_a_status),
 	    cmocka_unit_test(last_errors),
 	    cmocka_unit_test(what_cannot_be_read_waits),
+	    cmocka_unit_test(what_cannot_be_read_keeps_its_time),
 	    cmocka_unit_test(what_cannot_be_read_is_told_of),
 	    cmocka_unit_test(what_cannot_be_read_again_waits),
 	    cmocka_unit_test(several_kinds_in_one_report),
