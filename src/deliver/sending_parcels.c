@@ -217,23 +217,34 @@ log_recipient(const struct parcel *p, const char *address, const struct smtp_res
 	    is_no ? advice_on_result(result) : "", is_no ? "\"" : "");
 }
 
+/* Whoever only waits for the next transaction has no fate yet. */
+static void
+note_result(struct parcel *p, size_t recipient, const struct smtp_result *result)
+{
+	settle_note(&p->settlement, recipient, result);
+	p->sending->result.recipients += result->fate == SMTP_SENT;
+	if (result->again)
+		parcel_add_open(p, recipient);
+	else
+		log_recipient(p, p->message->recipients[recipient].address, result);
+}
+
 static void
 note_results(struct parcel *p, const struct smtp_result *results)
 {
 	struct sending *s = p->sending;
+	size_t open = p->open_count;
 	bool accepted = false;
 
 	for (size_t i = 0; i < p->count; i++) {
-		size_t recipient = p->open[p->first + i];
-
-		log_recipient(p, p->message->recipients[recipient].address, &results[i]);
-		settle_note(&p->settlement, recipient, &results[i]);
+		note_result(p, p->open[p->first + i], &results[i]);
 		accepted |= results[i].fate == SMTP_SENT;
-		s->result.recipients += results[i].fate == SMTP_SENT;
-		if (results[i].again)
-			parcel_add_open(p, recipient);
 		p->smtp.without |= results[i].without;
 	}
+	if (p->open_count > open)
+		log_debug(
+		    "account=%s session=%s message=%s %zu recipients follow in another transaction",
+		    p->message->account, s->id, p->message->id, p->open_count - open);
 	if (accepted)
 		s->result.octets += p->smtp.size;
 }

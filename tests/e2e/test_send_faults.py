@@ -103,6 +103,26 @@ def test_many_recipients(daemon, relay, spool, account):
     assert max(len(t.recipients) for t in relay.accepted) <= 10
 
 
+def test_too_many_recipients_at_a_time(daemon, relay, spool, account):
+    """Who is put off until the next transaction of the same session is not said to be deferred."""
+
+    def two_at_most(session, _):
+        if len(session.transaction.recipients) < 2:
+            return False
+        session.say("452 4.5.3 too many recipients")
+        return True
+
+    relay.on("RCPT", two_at_most)
+    people = [f"p{number}@example.com" for number in range(7)]
+    octets = letter(1, ", ".join(people))
+    spool.drop("letter", octets)
+    account().once()
+    assert accepted(relay) == once_each({"letter": octets}, *people)
+    assert len(relay.sessions) == 1
+    fates = re.findall(r"recipient=<(\S+)> fate=(\w+)", daemon.log())
+    assert sorted(fates) == [(who, "sent") for who in people]
+
+
 @pytest.mark.parametrize("step", FROM_MAIL)
 @pytest.mark.parametrize("reply", ["450 4.2.0 later", "550 5.7.1 never"])
 def test_once_says_that_not_all_went_well(daemon, relay, spool, account, step, reply):
