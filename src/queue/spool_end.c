@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { REASON_SIZE = SPOOL_FILE_SIZE + 8 };
+enum { REASON_SIZE = SPOOL_FILE_SIZE + 9 };
 
 struct spool_end *
 spool_end_new(enum spool_end_kind kind, const char *id, const char *name)
@@ -176,15 +176,13 @@ move_to_failed(struct spool *s, struct spool_end *end, struct verdict *why)
 }
 
 static bool
-write_reason(struct spool *s, const struct spool_end *end, struct verdict *why)
+write_reason(struct spool *s, const struct spool_end *end, const char *name, struct verdict *why)
 {
 	const char *reason = end->reason != NULL ? end->reason : "";
-	char name[REASON_SIZE];
 	int fd, error;
 
 	step("fail-create-reason");
-	fd = openat(s->failed, reason_name(name, end->failed_name),
-	    O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
+	fd = openat(s->failed, name, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return spool_fault(s, why, errno, "create", "failed", name);
 	s->is_failed_touched = true;
@@ -195,6 +193,21 @@ write_reason(struct spool *s, const struct spool_end *end, struct verdict *why)
 		return spool_keep(s, fd, why);
 	close(fd);
 	return spool_fault(s, why, error, "write", "failed", name);
+}
+
+/* Whoever sees it finds all of its text, and the message, too. */
+static bool
+give_reason(struct spool *s, const struct spool_end *end, struct verdict *why)
+{
+	char name[REASON_SIZE], hidden[REASON_SIZE];
+
+	reason_name(name, end->failed_name);
+	snprintf(hidden, sizeof hidden, ".%s.reason", end->failed_name);
+	if (!write_reason(s, end, hidden, why))
+		return false;
+	step("fail-show-reason");
+	return renameat(s->failed, hidden, s->failed, name) == 0 ||
+	       spool_fault(s, why, errno, "rename", "failed", hidden);
 }
 
 bool
@@ -209,7 +222,7 @@ spool_end_run(struct spool *s, struct spool_end *end, struct verdict *why)
 		return remove_everywhere(s, end, why);
 	case SPOOL_END_FAIL:
 		return move_to_failed(s, end, why) &&
-		       (end->failed_name[0] == '\0' || write_reason(s, end, why));
+		       (end->failed_name[0] == '\0' || give_reason(s, end, why));
 	}
 	return false;
 }

@@ -15,8 +15,8 @@ STEPS_MAX = 1000
 STEPS = set(
     "claim-rename claim-create-copy spool-flush-directories admit-commit reveal-remove-original "
     "reveal-rename decide-commit end-remove end-commit fail-rename fail-create-reason "
-    "errand-intend-commit flush-file rename errand-settle-commit report-create report-commit "
-    "retry-rename".split()
+    "fail-show-reason errand-intend-commit flush-file rename errand-settle-commit report-create "
+    "report-commit retry-rename".split()
 )
 
 

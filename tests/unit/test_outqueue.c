@@ -1,5 +1,8 @@
 #include "outqueue_fixture.h"
 
+#include <limits.h>
+#include <sys/inotify.h>
+
 static void
 dropped_by_rename_is_queued(void **state)
 {
@@ -324,6 +327,41 @@ what_is_no_message_fails(void **state)
 	drop(f, "garbage.reason", "again\n");
 	EVENTUALLY(f, f->failed == 3);
 	assert_int_equal(strncmp(f->last_name, "garbage.reason.", 15), 0);
+}
+
+/* What came to be seen in a directory, in order: "a b ". */
+static void
+read_arrivals(int fd, char seen[400])
+{
+	static char buf[64 * (sizeof(struct inotify_event) + NAME_MAX + 1)]
+	    __attribute__((aligned(__alignof__(struct inotify_event))));
+	ssize_t n = read(fd, buf, sizeof buf);
+	const struct inotify_event *e;
+
+	seen[0] = '\0';
+	for (const char *at = buf; n > 0 && at < buf + n; at += sizeof *e + e->len) {
+		e = (const void *)at;
+		if (e->name[0] != '.')
+			snprintf(seen + strlen(seen), 400 - strlen(seen), "%s%s ",
+			    e->mask & IN_MOVED_TO ? "" : "unfinished ", e->name);
+	}
+}
+
+/* Who waits for reasons finds each of them whole, and its message there. */
+static void
+a_reason_comes_whole_behind_its_message(void **state)
+{
+	struct fixture *f = *state;
+	char path[400], seen[400];
+	int fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+
+	path_of(f, path, "spool/failed");
+	assert_true(inotify_add_watch(fd, path, IN_CREATE | IN_MOVED_TO) >= 0);
+	drop(f, "garbage", "this is no header at all\n");
+	EVENTUALLY(f, f->failed == 1);
+	read_arrivals(fd, seen);
+	assert_string_equal(seen, "garbage garbage.reason ");
+	close(fd);
 }
 
 static void
@@ -798,6 +836,7 @@ main(void)
 	    TEST(link_is_copied_and_its_original_goes),
 	    TEST(others_are_left_alone),
 	    TEST(what_is_no_message_fails),
+	    TEST(a_reason_comes_whole_behind_its_message),
 	    TEST(long_names_are_cut),
 	    TEST(sent_leaves_the_queue),
 	    TEST(deferred_stays_and_is_remembered),
