@@ -30,23 +30,6 @@ admit(struct deliverer *d, const char *id, const char *name, const struct route 
 	outqueue_admit(d->settings.queue, &admission);
 }
 
-static void
-tell_queued(const struct deliverer *d, const char *id, const char *name, uint64_t size,
-    const struct route *route)
-{
-	const struct happening queued = {
-	    .kind = HAPPENED_MESSAGE_QUEUED,
-	    .account = route->account,
-	    .message = id,
-	    .name = name,
-	    .sender = route->sender,
-	    .recipients = route->recipient_count,
-	    .octets = size,
-	};
-
-	events_tell(d->settings.events, &queued);
-}
-
 /* What a message asks for and does not get must not pass in silence. */
 static void
 note_oddities(const char *id, const char *name, const struct envelope_request *request)
@@ -70,6 +53,7 @@ on_claimed(const char *id, const char *name, uint64_t size, const struct envelop
 	struct str reason = STR_INIT;
 	char shown[300];
 
+	(void)size;
 	str_escape(shown, sizeof shown, name, strlen(name));
 	if (why->kind != FAIL_NONE) {
 		reject(d, id, shown, why->text);
@@ -77,7 +61,6 @@ on_claimed(const char *id, const char *name, uint64_t size, const struct envelop
 		       d->config, alias_keeper_get(d->aliases), request, &route, &reason)) {
 		note_oddities(id, shown, request);
 		admit(d, id, shown, &route);
-		tell_queued(d, id, name, size, &route);
 	} else {
 		reject(d, id, shown, str_text(&reason));
 	}
@@ -85,8 +68,29 @@ on_claimed(const char *id, const char *name, uint64_t size, const struct envelop
 	str_clear(&reason);
 }
 
+/* Of one that was sent to some before, those count who wait. */
 static void
-on_queued(const char *account, const char *id, void *arg)
+tell_queued(const struct outqueue_row *rows, size_t count, const struct verdict *why, void *arg)
+{
+	const struct deliverer *d = arg;
+	const struct outmessage *m = count > 0 ? rows[0].message : NULL;
+	struct happening queued = {.kind = HAPPENED_MESSAGE_QUEUED};
+
+	(void)why;
+	if (m == NULL)
+		return;
+	queued.account = m->account;
+	queued.message = m->id;
+	queued.name = m->name;
+	queued.sender = m->sender;
+	queued.octets = m->size;
+	for (size_t i = 0; i < m->recipient_count; i++)
+		queued.recipients += m->recipients[i].state == OUTQUEUE_PENDING;
+	events_tell(d->settings.events, &queued);
+}
+
+static void
+on_freed(const char *account, const char *id, void *arg)
 {
 	struct deliverer *d = arg;
 	struct desk *desk = deliverer_find_desk(&d->desks, account);
@@ -94,6 +98,17 @@ on_queued(const char *account, const char *id, void *arg)
 	(void)id;
 	if (desk != NULL && !d->stopping)
 		outbox_wake(desk->outbox);
+}
+
+/* Those who watch are told first: what is asked before is answered before it can be lent. */
+static void
+on_queued(const char *account, const char *id, void *arg)
+{
+	struct deliverer *d = arg;
+
+	if (events_are_heard(d->settings.events))
+		outqueue_find(d->settings.queue, id, tell_queued, d);
+	on_freed(account, id, d);
 }
 
 /* One that never had an account; of the others, each recipient's fate was told. */
@@ -156,6 +171,7 @@ on_recovered(void *arg)
 const struct outqueue_handler deliverer_queue_handler = {
     .claimed = on_claimed,
     .queued = on_queued,
+    .freed = on_freed,
     .recovered = on_recovered,
     .failed = on_failed,
 };

@@ -63,7 +63,7 @@ on_asked(struct job *job)
 			outend_add(q, a->end);
 		a->end = NULL;
 		if (a->kind == ASK_RELEASE)
-			q->handler->queued(a->account, a->id, q->arg);
+			q->handler->freed(a->account, a->id, q->arg);
 	}
 	a->cb(&a->job.why, a->arg);
 	ask_free(a);
@@ -173,11 +173,12 @@ outqueue_remove(struct outqueue *q, const char *id, outqueue_asked_cb *cb, void 
 	store_submit_state(q->store, &a->job, on_asked);
 }
 
-/* ---- a page ---- */
+/* ---- rows ---- */
 
 struct page {
 	struct state_job job;
 	struct outqueue *queue; /* a reference */
+	char *id;               /* of this one, or */
 	char *after;
 	size_t limit;
 	outqueue_page_cb *cb;
@@ -204,6 +205,7 @@ on_page(struct job *job)
 	outledger_list_clear(&p->list);
 	outqueue_unref(&p->queue);
 	free(p->after);
+	free(p->id);
 	free(p);
 }
 
@@ -212,20 +214,39 @@ apply_page(struct state *state, struct state_job *job)
 {
 	struct page *p = (struct page *)job;
 
+	if (p->id != NULL)
+		return outledger_list_one(state, p->id, &p->list, &job->why);
 	return outledger_list_page(state, p->after, p->limit, &p->list, &job->why);
+}
+
+static struct page *
+page_new(struct outqueue *q, outqueue_page_cb *cb, void *arg)
+{
+	struct page *p = xcalloc(1, sizeof *p);
+
+	p->queue = outqueue_ref(q);
+	p->cb = cb;
+	p->arg = arg;
+	p->job.step = "page-commit";
+	p->job.apply = apply_page;
+	return p;
 }
 
 void
 outqueue_page(struct outqueue *q, const char *after, size_t limit, outqueue_page_cb *cb, void *arg)
 {
-	struct page *p = xcalloc(1, sizeof *p);
+	struct page *p = page_new(q, cb, arg);
 
-	p->queue = outqueue_ref(q);
 	p->after = xstrdup(after);
 	p->limit = limit;
-	p->cb = cb;
-	p->arg = arg;
-	p->job.step = "page-commit";
-	p->job.apply = apply_page;
+	store_submit_state(q->store, &p->job, on_page);
+}
+
+void
+outqueue_find(struct outqueue *q, const char *id, outqueue_page_cb *cb, void *arg)
+{
+	struct page *p = page_new(q, cb, arg);
+
+	p->id = xstrdup(id);
 	store_submit_state(q->store, &p->job, on_page);
 }

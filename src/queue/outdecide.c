@@ -87,7 +87,7 @@ go_on(struct decide *d)
 	for (size_t i = 0; i < d->errand_count; i++)
 		outerrand_go(q, d->errands[i]->maildir);
 	if (d->late)
-		q->handler->queued(d->message->account, d->message->id, q->arg);
+		q->handler->freed(d->message->account, d->message->id, q->arg);
 	answer(d);
 }
 

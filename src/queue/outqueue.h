@@ -40,8 +40,11 @@ struct outqueue_handler {
 	void (*claimed)(const char *id, const char *name, uint64_t size,
 	    const struct envelope_request *request, const struct verdict *why, void *arg);
 
-	/* The message is queued, durably: the account may have something to do. */
+	/* The message has come into the queue, durably: the account may have something to do. */
 	void (*queued)(const char *account, const char *id, void *arg);
+
+	/* It was there before, and may be lent again: released, or its fate recorded at last. */
+	void (*freed)(const char *account, const char *id, void *arg);
 
 	/* What an earlier run left in the queue is known: outqueue_totals() counts. */
 	void (*recovered)(void *arg);
@@ -225,7 +228,7 @@ struct outqueue_decision {
 
 /*
  * The fates are on stable storage; or why not: then it is tried again until it works, the message
- * is lent to nobody before, and queued() tells that it may be.
+ * is lent to nobody before, and freed() tells that it may be.
  */
 typedef void outqueue_decided_cb(const struct verdict *why, void *arg);
 
@@ -290,6 +293,9 @@ typedef void outqueue_page_cb(
     const struct outqueue_row *rows, size_t count, const struct verdict *why, void *arg);
 void outqueue_page(
     struct outqueue *queue, const char *after, size_t limit, outqueue_page_cb *cb, void *arg);
+
+/* The row of one message that waits to be sent; none when it is not there. */
+void outqueue_find(struct outqueue *queue, const char *id, outqueue_page_cb *cb, void *arg);
 
 struct outqueue_totals {
 	uint64_t messages, octets; /* in queue/ */

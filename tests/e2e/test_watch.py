@@ -160,6 +160,34 @@ def test_a_message_is_sent(sending, relay, spool, watch):
     assert "fetched" not in end
 
 
+def test_a_message_is_queued_again(sending, relay, spool, watch):
+    """By retry, for those who failed: told as when it came first."""
+    relay.on("RCPT", faults.matching("never@", faults.answer("550 5.1.1 nobody")), times=1)
+    watcher = watch("box")
+    spool.drop("mixed", letter(1, "never@example.com, a@example.com"))
+    first = watcher.until("message-failed")[0]
+    assert (first["event"], first["recipients"]) == ("message-queued", 2)
+    spool.wait_failed()
+    sending.ctl("retry", "mixed")
+    again = watcher.until("message-queued")[-1]
+    assert {**again, "time": None, "recipients": 2} == {**first, "time": None}
+    assert again["recipients"] == 1
+    assert watcher.until("message-sent")[-1]["recipient"] == "never@example.com"
+
+
+def test_a_report_by_mail_is_queued(daemon, relay, spool, watch):
+    relay.on("RCPT", faults.matching("never@", faults.answer("550 5.1.1 nobody")))
+    account = smtp_account(daemon, relay, account_maildir=None, bounce_to="boss@example.com")
+    daemon.configure(account).start()
+    watcher = watch("box")
+    spool.drop("lost", letter(1, "never@example.com"))
+    assert watcher.until("message-queued")[-1]["name"] == "lost"
+    report = watcher.until("message-queued")[-1]
+    assert (report["name"], report["sender"], report["recipients"]) == ("report", "", 1)
+    assert report["octets"] > 0
+    assert watcher.until("message-sent")[-1]["message"] == report["message"]
+
+
 def test_each_recipient_has_its_own_fate(sending, relay, spool, watch):
     relay.on("RCPT", faults.matching("later@", faults.answer("450 4.2.0 later")))
     relay.on("RCPT", faults.matching("never@", faults.answer("550 5.1.1 nobody")))

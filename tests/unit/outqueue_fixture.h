@@ -109,6 +109,7 @@ fixture_start(struct fixture *f)
 {
 	static const struct outqueue_handler handler = {.claimed = on_claimed,
 	    .queued = on_queued,
+	    .freed = on_queued,
 	    .recovered = on_recovered,
 	    .failed = on_failed};
 	struct outqueue_settings settings = {.handler = &handler, .spool = f->spool, .arg = f};
