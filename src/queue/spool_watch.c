@@ -2,7 +2,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/step.h"
 #include "base/xalloc.h"
+#include "store/filename.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -285,6 +287,19 @@ look_at_name(struct spool *s, struct spool_look *look, const char *name)
 	}
 }
 
+/* What a postrider-sendmail leaves that was killed while it wrote: no message yet (spool_writer.h).
+ */
+static void
+sweep_name(struct spool *s, const char *name)
+{
+	if (!filename_is_leftover(s->dir, name, 1))
+		return;
+	step("spool-sweep");
+	if (unlinkat(s->dir, name, 0) == 0)
+		log_info(
+		    "spool: %s is removed: whoever wrote it was killed 36 h ago or more", name);
+}
+
 static void
 continue_scan(struct spool *s, struct spool_look *look)
 {
@@ -299,7 +314,9 @@ continue_scan(struct spool *s, struct spool_look *look)
 			end_scan(s, look);
 			return;
 		}
-		if (entry->d_name[0] != '.' && entry->d_type != DT_DIR)
+		if (entry->d_name[0] == '.')
+			sweep_name(s, entry->d_name);
+		else if (entry->d_type != DT_DIR)
 			look_at_name(s, look, entry->d_name);
 	}
 	look->more = true;

@@ -2,15 +2,18 @@
 
 #include "base/clock.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 enum { HOST_MAX = 64 };
+enum { LEFTOVER_AGE = 36 * 3600 * 1000 }; /* ms */
 
 static char host[HOST_MAX + 1];
 
@@ -78,4 +81,15 @@ filename_is_ours(const char *name, pid_t *pid)
 		return false;
 	*pid = (pid_t)process;
 	return true;
+}
+
+bool
+filename_is_leftover(int dir, const char *name, size_t skip)
+{
+	struct stat st;
+	pid_t pid;
+
+	return filename_is_ours(name + skip, &pid) && pid != getpid() &&
+	       fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
+	       clock_wall() - (int64_t)st.st_mtime * 1000 >= LEFTOVER_AGE;
 }

@@ -21,4 +21,11 @@ void filename_add_size(char name[FILENAME_SIZE], uint64_t octets);
 /* True for a name that a postrider on this host made; *pid is the process that did. */
 bool filename_is_ours(const char *name, pid_t *pid);
 
+/*
+ * True for a regular file in the directory whose name is one of those, or has one behind its first
+ * `skip` octets, and that was not written for 36 h, as Maildirs have it: another process left it,
+ * and is gone.
+ */
+bool filename_is_leftover(int dir, const char *name, size_t skip);
+
 #endif

@@ -17,8 +17,6 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-enum { SWEEP_AGE_MS = 36 * 3600 * 1000 };
-
 static const char *const parts[] = {"tmp", "new", "cur"};
 
 static bool
@@ -172,17 +170,6 @@ maildir_flush(struct maildir *m, const char *path, struct verdict *why)
 	return ok || fault_errno(why, "maildir", errno, "make durable Maildir", path);
 }
 
-static bool
-is_leftover(int dir, const char *name)
-{
-	struct stat st;
-	pid_t pid;
-
-	return filename_is_ours(name, &pid) && pid != getpid() &&
-	       fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-	       clock_wall() - (int64_t)st.st_mtime * 1000 >= SWEEP_AGE_MS;
-}
-
 void
 maildir_sweep(struct maildir *m, bool (*keep)(const char *name, void *arg), void *arg)
 {
@@ -196,7 +183,7 @@ maildir_sweep(struct maildir *m, bool (*keep)(const char *name, void *arg), void
 		return;
 	}
 	while ((entry = readdir(dir)) != NULL) {
-		if (!is_leftover(m->tmp, entry->d_name) || keep(entry->d_name, arg))
+		if (!filename_is_leftover(m->tmp, entry->d_name, 0) || keep(entry->d_name, arg))
 			continue;
 		step("sweep");
 		unlinkat(m->tmp, entry->d_name, 0);

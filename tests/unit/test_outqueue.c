@@ -1,5 +1,7 @@
 #include "outqueue_fixture.h"
 
+#include "store/filename.h"
+
 #include <limits.h>
 #include <sys/inotify.h>
 
@@ -301,6 +303,42 @@ others_are_left_alone(void **state)
 	assert_true(exists(f, "spool/fifo"));
 	assert_true(exists(f, "spool/directory"));
 	assert_true(exists(f, "spool/.hidden"));
+}
+
+static void
+make_old(struct fixture *f, const char *name, int hours)
+{
+	struct timespec times[2] = {{.tv_sec = time(NULL) - hours * 3600}};
+	char path[400], full[300];
+
+	snprintf(full, sizeof full, "spool/%s", name);
+	write_text(f, full, "From: me@example.org\n");
+	path_of(f, path, full);
+	times[1] = times[0];
+	assert_int_equal(utimensat(AT_FDCWD, path, times, 0), 0);
+}
+
+/* Of a postrider-sendmail that was killed; and of nobody else, and not while it may be at work. */
+static void
+leftovers_go_after_36_hours(void **state)
+{
+	struct fixture *f = *state;
+	char made[FILENAME_SIZE], old[300], young[200], foreign[200];
+	const char *host = strchr(strchr(filename_make(made), 'Q'), '.');
+
+	snprintf(old, sizeof old, ".1795169700.M5P1Q1%s", host);
+	snprintf(young, sizeof young, ".1795169700.M5P1Q2%s", host);
+	snprintf(foreign, sizeof foreign, ".1795169700.M5P1Q3%s.elsewhere", host);
+	make_old(f, old, 37);
+	make_old(f, young, 35);
+	make_old(f, foreign, 37);
+	make_old(f, ".hidden", 37);
+	fixture_restart(f);
+	EVENTUALLY(f, outqueue_is_watching(f->queue));
+	assert_int_equal(count_files(f, "spool", NULL), 3);
+	snprintf(old, sizeof old, "spool/.1795169700.M5P1Q1%s", host);
+	assert_false(exists(f, old));
+	assert_int_equal(f->claimed, 0);
 }
 
 static void
@@ -835,6 +873,7 @@ main(void)
 	    TEST(written_in_place_is_taken_when_settled),
 	    TEST(link_is_copied_and_its_original_goes),
 	    TEST(others_are_left_alone),
+	    TEST(leftovers_go_after_36_hours),
 	    TEST(what_is_no_message_fails),
 	    TEST(a_reason_comes_whole_behind_its_message),
 	    TEST(long_names_are_cut),
