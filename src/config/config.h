@@ -141,10 +141,13 @@ struct account_config {
 	struct smtp_config *smtp; /* NULL: disabled */
 };
 
+#define NO_GID ((gid_t)-1)
+
 struct control_config {
 	char *socket;
 	mode_t mode;
 	char *group; /* NULL: not changed */
+	gid_t gid;   /* its number, as it was when this was read; NO_GID: there is no such group */
 };
 
 struct log_config {

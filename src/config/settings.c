@@ -3,6 +3,7 @@
 #include "base/xalloc.h"
 #include "config/accounts.h"
 #include "config/config.h"
+#include "config/group.h"
 #include "config/path.h"
 
 #include <stdlib.h>
@@ -174,6 +175,15 @@ check_orders(struct reader *reader, config_setting_t *root, struct config *c)
 	}
 }
 
+/* Here, for whoever uses the settings must not wait for a directory service. */
+static void
+complete_group(const struct reader *reader, struct control_config *control)
+{
+	bool is_wanted = control->group != NULL && !reader->client;
+
+	control->gid = is_wanted ? group_find(control->group) : NO_GID;
+}
+
 struct config *
 settings_read(struct reader *reader, config_setting_t *root, const char *file)
 {
@@ -184,6 +194,7 @@ settings_read(struct reader *reader, config_setting_t *root, const char *file)
 	config->file = xstrdup(file);
 	reader_read_keys(reader, &top, config);
 	read_group(reader, root, KEYS_CONTROL, &config->control);
+	complete_group(reader, &config->control);
 	read_group(reader, root, KEYS_LOG, &config->log);
 	read_group(reader, root, KEYS_LIMITS, config);
 	read_group(reader, root, KEYS_RETRY, &config->retry);

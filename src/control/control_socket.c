@@ -6,7 +6,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,27 +45,16 @@ fill_address(struct sockaddr_un *address, const char *path, struct verdict *why)
 	return true;
 }
 
-/* The group by name or number. */
 static bool
-find_group(const char *name, gid_t *gid, struct verdict *why)
+has_group(const struct control_config *config, struct verdict *why)
 {
-	const struct group *group = getgrnam(name);
 	char shown[128];
-	unsigned long number;
-	char *end;
 
-	if (group != NULL) {
-		*gid = group->gr_gid;
-		return true;
-	}
-	number = strtoul(name, &end, 10);
-	if (name[0] >= '0' && name[0] <= '9' && *end == '\0' && number < (gid_t)-1) {
-		*gid = (gid_t)number;
-		return true;
-	}
-	return verdict_fail(why, FAIL_LOCAL, "control",
-	    "control.group: there is no group \"%s\" on this machine; create it, or name another",
-	    str_escape(shown, sizeof shown, name, strlen(name)));
+	return config->gid != NO_GID ||
+	       verdict_fail(why, FAIL_LOCAL, "control",
+		   "control.group: there is no group \"%s\" on this machine; create it, or name "
+		   "another",
+		   str_escape(shown, sizeof shown, config->group, strlen(config->group)));
 }
 
 static bool
@@ -202,15 +190,15 @@ bind_path(int fd, const struct sockaddr_un *address, struct verdict *why)
 static bool
 protect(const char *path, const struct control_config *config, struct verdict *why)
 {
-	gid_t gid = (gid_t)-1;
+	gid_t gid = config->group != NULL ? config->gid : NO_GID;
 	struct stat st;
 
-	if (config->group != NULL && !find_group(config->group, &gid, why))
+	if (config->group != NULL && !has_group(config, why))
 		return false;
 	/* Where chown(2) is forbidden altogether, the group may be the right one all the same. */
 	if (lstat(path, &st) == 0 && st.st_gid == gid)
-		gid = (gid_t)-1;
-	if (gid != (gid_t)-1 && lchown(path, (uid_t)-1, gid) != 0)
+		gid = NO_GID;
+	if (gid != NO_GID && lchown(path, (uid_t)-1, gid) != 0)
 		return fail_errno(why, "control.group: cannot give the group to", path);
 	if (fchmodat(AT_FDCWD, path, config->mode & 0777, AT_SYMLINK_NOFOLLOW) != 0)
 		return fail_errno(why, "control.mode: cannot set the mode of", path);
@@ -337,7 +325,6 @@ control_socket_take(
     struct control_socket *s, int fd, const struct control_config *config, struct verdict *why)
 {
 	struct verdict no_group;
-	gid_t gid;
 
 	*s = (struct control_socket)CONTROL_SOCKET_CLOSED;
 	s->fd = fd;
@@ -356,8 +343,8 @@ control_socket_take(
 	}
 	add_file_group(s);
 	control_socket_compare(s, config);
-	if (config->group != NULL && find_group(config->group, &gid, &no_group))
-		add_group(s, gid);
+	if (config->group != NULL && has_group(config, &no_group))
+		add_group(s, config->gid);
 	else if (config->group != NULL)
 		log_warning("reason=%s", no_group.text);
 	return true;

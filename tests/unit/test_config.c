@@ -1,5 +1,7 @@
 #include "test_config_fixture.h"
 
+#include "base/xalloc.h"
+
 #include <openssl/ssl.h>
 
 /* The whole of it, nothing left to a default. */
@@ -212,6 +214,30 @@ absent_keys_have_defaults(void **state)
 	assert_null(c->accounts[1].maildir);
 	assert_null(c->accounts[1].pop3);
 	assert_null(c->accounts[1].smtp);
+}
+
+/* Whoever gives the socket its group has its number at hand, and asks nobody. */
+static void
+a_group_has_its_number(void **state)
+{
+	static const struct {
+		const char *name;
+		gid_t gid;
+	} rows[] = {{"root", 0}, {"0", 0}, {"54321", 54321}, {"no-such-group-here", NO_GID},
+	    {"5x", NO_GID}, {"-1", NO_GID}, {"4294967295", NO_GID}};
+
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+		char *text = xasprintf("control = { group = \"%s\"; };\n"
+				       "accounts = ( { name = \"a\"; } );",
+		    rows[i].name);
+		const struct config *c = fixture_load_good(*state, text);
+
+		assert_string_equal(c->control.group, rows[i].name);
+		assert_int_equal(c->control.gid, rows[i].gid);
+		free(text);
+	}
+	assert_int_equal(
+	    fixture_load_good(*state, "accounts = ( { name = \"a\"; } );")->control.gid, NO_GID);
 }
 
 static void
@@ -464,6 +490,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(every_key_is_kept),
 	    TEST(absent_keys_have_defaults),
+	    TEST(a_group_has_its_number),
 	    TEST(port_and_tls_follow_each_other),
 	    TEST(defaults_are_inherited),
 	    TEST(lesser_defaults_follow_what_is_given),

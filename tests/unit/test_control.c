@@ -486,6 +486,7 @@ strangers_may_look_and_members_may_change(void **state)
 	if (geteuid() != 0)
 		skip(); /* only root can be somebody else */
 	f->config.control.group = group;
+	f->config.control.gid = 54321;
 	f->config.control.mode = 0666;
 	assert_int_equal(chmod(f->directory, 0755), 0);
 	fixture_start(f);

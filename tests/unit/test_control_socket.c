@@ -190,6 +190,7 @@ places_that_cannot_be_had_are_explained(void **state)
 
 	(void)state;
 	config.group = no_group;
+	config.gid = NO_GID;
 	assert_false(control_socket_open(&s, &config, &why));
 	assert_non_null(strstr(why.text, "no group \"no-such-group-here\""));
 	assert_int_equal(stat(path, &st), -1);
