@@ -163,6 +163,7 @@ enter_ready(struct smtp_session *s)
 		return;
 	s->is_ready = true;
 	sasl_exchange_free(&s->login);
+	transcript_end_login(s->transcript);
 	s->handler->ready(s->arg);
 }
 

@@ -2,6 +2,7 @@
 
 #include "config/config.h"
 #include "net/conn.h"
+#include "net/transcript.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -99,6 +100,7 @@ after_login_step(struct pop3_session *s, enum pop3_login_step step)
 	case POP3_LOGIN_MORE:
 		return POP3_LOGIN;
 	case POP3_LOGIN_DONE:
+		transcript_end_login(s->transcript);
 		s->mechanism = pop3_login_mechanism(s->login);
 		return POP3_STAT;
 	case POP3_LOGIN_FAILED:

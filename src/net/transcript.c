@@ -341,6 +341,13 @@ transcript_hide(struct transcript *t, const char *octets, size_t len)
 }
 
 void
+transcript_end_login(struct transcript *t)
+{
+	if (t != NULL)
+		t->hidden.whole_only = true;
+}
+
+void
 transcript_hide_challenges(struct transcript *t, const char *prefix)
 {
 	if (t != NULL)

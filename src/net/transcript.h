@@ -66,9 +66,11 @@ void transcript_received_summary(struct transcript *t, const char *format, ...)
 /*
  * From now on the octets (a password, a SASL response in its encoded form) are shown as "****"
  * wherever a line holds them or their base64, also when the server echoes them.  Copied to locked
- * memory; shorter than 4 octets are only matched as whole words.
+ * memory; shorter than 4 octets are only matched as whole words.  Until the login is over, pieces
+ * of 12 octets and more are hidden as well: what a server repeats may be wrapped.
  */
 void transcript_hide(struct transcript *t, const char *octets, size_t len);
+void transcript_end_login(struct transcript *t);
 
 /*
  * From now on a received line that begins with this prefix ("+ ", "334 "), a server's SASL

@@ -198,6 +198,42 @@ secrets_are_hidden_in_every_form(void **state)
 	str_clear(&expected);
 }
 
+/* A server that repeats a long one wraps it; the user's name is none, though it goes with it. */
+static void
+pieces_are_hidden_until_the_login_is_over(void **state)
+{
+	static const char token[] = "ya29.AbCdEfGhIjKlMnOpQrStUvWxYz0123456789";
+	static const char plain[] =
+	    "\0someone@example.org\0ya29.AbCdEfGhIjKlMnOpQrStUvWxYz0123456789";
+	static const struct {
+		const char *line;
+		const char *shown;
+	} cases[] = {
+	    {"535-5.7.8 ya29.AbCdEfGhIj", "535-5.7.8 ****"},
+	    {"535-KlMnOpQrStUvWx", "535-****"},
+	    {"535 YzO 0123456789", "535 YzO 0123456789"},
+	    {"535-ZXhhbXBsZS5vcmcAeWEyOS5BYkNkRWZH", "535-****"},
+	    {"535 KlMnOpQrStU for someone@example.org", "535 KlMnOpQrStU for someone@example.org"},
+	};
+	struct fixture *f = *state;
+	struct str expected = STR_INIT;
+
+	open_transcript(f, false);
+	transcript_hide(f->t, plain, sizeof plain - 1);
+	transcript_hide(f->t, token, sizeof token - 1);
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		transcript_received(f->t, cases[i].line, strlen(cases[i].line));
+		str_appendf(&expected, STAMP " <-- %s\n", cases[i].shown);
+	}
+	transcript_end_login(f->t);
+	transcript_received(f->t, cases[1].line, strlen(cases[1].line));
+	transcript_received(f->t, token, sizeof token - 1);
+	str_appendf(&expected, STAMP " <-- %s\n" STAMP " <-- ****\n", cases[1].line);
+	transcript_end_login(NULL);
+	assert_log(f, str_text(&expected));
+	str_clear(&expected);
+}
+
 static void
 challenges_are_hidden_while_wanted(void **state)
 {
@@ -409,6 +445,8 @@ main(void)
 	    cmocka_unit_test_setup_teardown(lines_have_the_promised_form, setup, teardown),
 	    cmocka_unit_test_setup_teardown(peers_cannot_write_to_the_terminal, setup, teardown),
 	    cmocka_unit_test_setup_teardown(secrets_are_hidden_in_every_form, setup, teardown),
+	    cmocka_unit_test_setup_teardown(
+		pieces_are_hidden_until_the_login_is_over, setup, teardown),
 	    cmocka_unit_test_setup_teardown(challenges_are_hidden_while_wanted, setup, teardown),
 	    cmocka_unit_test_setup_teardown(octets_appear_when_full, setup, teardown),
 	    cmocka_unit_test_setup_teardown(
