@@ -44,6 +44,7 @@ pop3_json(const struct fetcher_view *view)
 	json_object_set_new(pop3, "last_success", control_status_time(view->last_success));
 	json_object_set_new(pop3, "next_attempt", control_status_time(view->next_attempt));
 	json_object_set_new(pop3, "failures", count_json(view->failures));
+	json_object_set_new(pop3, "failing_since", control_status_time(view->failing_since));
 	json_object_set_new(
 	    pop3, "last_error", error_json(view->error_time, view->error_kind, view->error_text));
 	json_object_set_new(pop3, "fetched", count_json(view->fetched));
@@ -67,6 +68,7 @@ smtp_json(const struct deliverer_view *view)
 	json_object_set_new(smtp, "last_success", control_status_time(view->last_success));
 	json_object_set_new(smtp, "next_attempt", control_status_time(view->next_attempt));
 	json_object_set_new(smtp, "failures", count_json(view->failures));
+	json_object_set_new(smtp, "failing_since", control_status_time(view->failing_since));
 	json_object_set_new(
 	    smtp, "last_error", error_json(view->error_time, view->error_kind, view->error_text));
 	json_object_set_new(smtp, "sent", count_json(view->sent));

@@ -33,7 +33,6 @@ TAILQ_HEAD(problems, problem);
 struct judgement {
 	const struct ctl_check_limits *limits;
 	int64_t now;
-	int64_t started;          /* wall ms, of the daemon; 0: not known */
 	int64_t oldest;           /* wall ms, of the queue; 0: it is empty */
 	struct problems problems; /* the worst first */
 	size_t count;
@@ -111,25 +110,13 @@ is_state(const json_t *side, const char *state)
 	return is != NULL && strcmp(is, state) == 0;
 }
 
-/*
- * Since when it may have failed: its last success, or the daemon's start when there was none; and
- * what is sent only when there is something cannot have failed before that came.
- */
-static int64_t
-failing_since(const struct judgement *j, const json_t *side, bool sends)
-{
-	int64_t since = j->started;
-
-	(void)ctl_json_time(side, "last_success", &since);
-	return sends && j->oldest > since ? j->oldest : since;
-}
-
 static void
-judge_failing(struct judgement *j, const char *what, const json_t *side, bool sends)
+judge_failing(struct judgement *j, const char *what, const json_t *side)
 {
 	const char *reason = ctl_json_text(json_object_get(side, "last_error"), "text");
-	int64_t since = failing_since(j, side, sends);
-	bool is_old = since != 0 && j->now - since > j->limits->max_age;
+	int64_t since = 0;
+	bool is_old = ctl_json_time(side, "failing_since", &since) &&
+		      j->now - since > j->limits->max_age;
 	struct str span = STR_INIT;
 	char *cut = xstrdup(reason != NULL ? reason : "the daemon does not say why");
 
@@ -171,7 +158,7 @@ judge_side(struct judgement *j, const char *account, const json_t *side, bool se
 	int64_t due;
 
 	if (is_state(side, "blocked") || ctl_json_number(side, "failures") > 0) {
-		judge_failing(j, what, side, sends);
+		judge_failing(j, what, side);
 	} else if (is_state(side, "idle") && ctl_json_time(side, "next_attempt", &due) &&
 		   j->now - due > j->limits->max_age) {
 		ctl_time_append_span(&span, j->now - due);
@@ -243,7 +230,6 @@ ctl_check_append(
 	size_t count = json_array_size(accounts);
 
 	TAILQ_INIT(&j.problems);
-	(void)ctl_json_time(answer, "started", &j.started);
 	(void)ctl_json_time(queue, "oldest", &j.oldest);
 	if (is_state(answer, "stopping"))
 		note(&j, CTL_CHECK_WARNING, "the daemon is stopping");

@@ -417,6 +417,7 @@ outbox_view(const struct outbox *o, struct deliverer_view *view)
 			    : wait > 0           ? clock_wall() + wait
 						 : o->earliest,
 	    .failures = r->failures,
+	    .failing_since = r->failing_since,
 	    .error_time = r->error_time,
 	    .error_kind = o->trouble.kind,
 	    .error_text = o->trouble.text,

@@ -416,6 +416,7 @@ maildrop_view(const struct maildrop *m, struct fetcher_view *view)
 	    .last_success = r->last_success,
 	    .next_attempt = m->next_attempt,
 	    .failures = r->failures,
+	    .failing_since = r->failing_since,
 	    .error_time = r->error_time,
 	    .error_kind = r->error_kind,
 	    .error_text = r->error_text,

@@ -12,10 +12,11 @@ enum { BLOCKED_MOST = 24 * 3600 * 1000 };
 void
 standing_note_failure(struct record *r, const struct verdict *why)
 {
-	r->failures++;
+	r->error_time = clock_wall();
+	if (r->failures++ == 0)
+		r->failing_since = r->error_time;
 	if (why->kind == FAIL_AUTH)
 		r->auth_failures++;
-	r->error_time = clock_wall();
 	r->error_kind = why->kind;
 	snprintf(r->error_text, sizeof r->error_text, "%s", why->text);
 }
@@ -34,6 +35,7 @@ standing_note_success(struct record *r)
 {
 	r->last_success = clock_wall();
 	r->failures = 0;
+	r->failing_since = 0;
 	standing_forgive(r);
 	r->error_time = 0;
 	r->error_kind = FAIL_NONE;

@@ -8,17 +8,17 @@
 #define LOAD(table, messages, octets, more)                                                        \
 	"SELECT last_attempt, last_success, " messages ", " octets ", failures, auth_failures,"    \
 	"  blocked_until, fingerprint, error_time, error_kind, error_text,"                        \
-	"  mechanism" more "  FROM " table " WHERE name = ?1"
+	"  mechanism, failing_since" more "  FROM " table " WHERE name = ?1"
 
 #define SAVE(table, messages, octets, more, values, updates)                                       \
 	"INSERT INTO " table " (name, last_attempt, last_success, " messages ", " octets ","       \
 	"  failures, auth_failures, blocked_until, fingerprint, error_time, error_kind,"           \
-	"  error_text, mechanism" more ")"                                                         \
-	"  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13" values ")"              \
+	"  error_text, mechanism, failing_since" more ")"                                          \
+	"  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14" values ")"         \
 	"  ON CONFLICT (name) DO UPDATE SET last_attempt = ?2, last_success = ?3, " messages       \
 	" = ?4, " octets " = ?5, failures = ?6, auth_failures = ?7, blocked_until = ?8,"           \
 	"  fingerprint = ?9, error_time = ?10, error_kind = ?11, error_text = ?12,"                \
-	"  mechanism = ?13" updates
+	"  mechanism = ?13, failing_since = ?14" updates
 
 static const char *const load_sql[] = {
     [RECORD_POP3] = LOAD("account", "fetched", "fetched_octets", ""),
@@ -27,7 +27,7 @@ static const char *const load_sql[] = {
 static const char *const save_sql[] = {
     [RECORD_POP3] = SAVE("account", "fetched", "fetched_octets", "", "", ""),
     [RECORD_SMTP] = SAVE("outaccount", "sent", "sent_octets", ", lacking, lacking_since",
-	", ?14, ?15", ", lacking = ?14, lacking_since = ?15"),
+	", ?15, ?16", ", lacking = ?15, lacking_since = ?16"),
 };
 
 static void
@@ -63,6 +63,7 @@ read_record(sqlite3_stmt *query, struct record *r)
 	r->error_kind = kind_from_name((const char *)sqlite3_column_text(query, 9));
 	copy_column(r->error_text, sizeof r->error_text, query, 10);
 	copy_column(r->mechanism, sizeof r->mechanism, query, 11);
+	r->failing_since = sqlite3_column_int64(query, 12);
 }
 
 enum log_level
@@ -88,8 +89,8 @@ record_load(struct state *state, enum record_side side, const char *account, str
 	if (state_next(state, query, why)) {
 		read_record(query, record);
 		if (side == RECORD_SMTP) {
-			record->lacking = (unsigned)sqlite3_column_int64(query, 12);
-			record->lacking_since = sqlite3_column_int64(query, 13);
+			record->lacking = (unsigned)sqlite3_column_int64(query, 13);
+			record->lacking_since = sqlite3_column_int64(query, 14);
 		}
 		sqlite3_reset(query);
 	}
@@ -117,9 +118,10 @@ record_save(struct state *state, enum record_side side, const char *account, con
 	sqlite3_bind_text(query, 11, verdict_kind_name(r->error_kind), -1, SQLITE_STATIC);
 	sqlite3_bind_text(query, 12, r->error_text, -1, SQLITE_STATIC);
 	sqlite3_bind_text(query, 13, r->mechanism, -1, SQLITE_STATIC);
+	sqlite3_bind_int64(query, 14, r->failing_since);
 	if (side == RECORD_SMTP) {
-		sqlite3_bind_int64(query, 14, r->lacking);
-		sqlite3_bind_int64(query, 15, r->lacking_since);
+		sqlite3_bind_int64(query, 15, r->lacking);
+		sqlite3_bind_int64(query, 16, r->lacking_since);
 	}
 	return state_run(state, query, why);
 }

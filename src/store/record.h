@@ -16,6 +16,7 @@ struct record {
 	uint64_t messages;      /* fetched, or accepted by the server for a recipient */
 	uint64_t octets;        /* of messages */
 	unsigned failures;      /* in a row */
+	int64_t failing_since;  /* the first of those */
 	unsigned auth_failures; /* refused passwords in a row */
 	int64_t blocked_until; /* wall ms of the one try a day; 0: not blocked for authentication */
 	char fingerprint[65];  /* of the configuration the refusals belong to */

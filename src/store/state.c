@@ -112,6 +112,9 @@ static const char *const schema[] = {
      "UPDATE outmessage SET not_before = next_attempt WHERE attempts = 0;"),
     /* Whose fate is unknown waits longer than the others of its message. */
     "ALTER TABLE outmessage ADD COLUMN unknown_until INTEGER NOT NULL DEFAULT 0;",
+    /* The first of the failures in a row. */
+    ("ALTER TABLE account ADD COLUMN failing_since INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE outaccount ADD COLUMN failing_since INTEGER NOT NULL DEFAULT 0;"),
 };
 
 enum { SCHEMA_VERSION = sizeof schema / sizeof *schema };

@@ -67,6 +67,7 @@ SIDE = {
     "last_success": is_moment_or_null,
     "next_attempt": is_moment_or_null,
     "failures": is_count,
+    "failing_since": is_moment_or_null,
     "last_error": is_error,
 }
 POP3 = SIDE | {

@@ -437,6 +437,11 @@ def test_check(fetched, ctl, peer, box):
         return done.returncode == 2 and "has not worked for" in check_line(done, "CRITICAL")
 
     wait_for(is_old, lambda: "the failure is older than a second")
+    since = fetched.status()["failing_since"]
+    peer.on("STAT", faults.hang_up(), times=1)
+    fetched.fail("network")
+    fetched.restart()
+    assert fetched.status()["failing_since"] == since, "the first of them, after a restart, too"
     fetched.fetch()
     check_line(ctl.run("check", "--max-age=1h", "--max-queued", "30m"), "OK")
     answer = json.loads(ctl.run("--json", "check").stdout)

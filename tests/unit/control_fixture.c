@@ -86,6 +86,7 @@ set_accounts(struct fixture *f)
 	    .last_attempt = 1763633700123,
 	    .next_attempt = 1763633760000,
 	    .failures = 1,
+	    .failing_since = 1763633700120,
 	    .error_time = 1763633700124,
 	    .error_kind = FAIL_TLS,
 	    .error_text = "the certificate has expired",

@@ -56,12 +56,14 @@ status_has_every_field(void **state)
 		"{\"state\":\"idle\",\"server\":\"pop.example.org:995\","
 		"\"last_attempt\":\"2025-11-20T10:15:00.000Z\","
 		"\"last_success\":\"2025-11-20T10:15:00.000Z\","
-		"\"next_attempt\":\"2025-11-20T10:20:00.000Z\",\"failures\":0,\"last_error\":null,"
+		"\"next_attempt\":\"2025-11-20T10:20:00.000Z\",\"failures\":0,\"failing_since\":"
+		"null,\"last_error\":null,"
 		"\"fetched\":12,\"fetched_octets\":34567,\"on_server\":4,\"skipped_large\":1,"
 		"\"certificate_expires\":null}"},
 	    {"accounts.0.smtp", "{\"state\":\"disabled\",\"server\":null,\"last_attempt\":null,"
 				"\"last_success\":null,"
-				"\"next_attempt\":null,\"failures\":0,\"last_error\":null,\"sent\":"
+				"\"next_attempt\":null,\"failures\":0,\"failing_since\":null,"
+				"\"last_error\":null,\"sent\":"
 				"0,\"sent_octets\":"
 				"0,"
 				"\"queued\":0,\"certificate_expires\":null}"},

@@ -33,24 +33,25 @@ judges(void **state)
 		CTL_CHECK_OK,
 		"postrider OK: 1 account, 2 in the queue | accounts=1 queued=2 "
 		"oldest=600s;14400;28800 failed=0"},
-	    /* Fetching fails: since a short time, since a long one, since the start. */
+	    /* It fails: since a short time, however long ago it worked, and since a long one. */
 	    {STATUS(ACCOUNT("\"state\":\"backoff\",\"failures\":1,\"last_success\":"
-			    "\"2025-11-20T10:00:00.000Z\"" BECAUSE,
+			    "\"2025-11-13T10:00:00.000Z\",\"failing_since\":"
+			    "\"2025-11-20T10:09:00.000Z\"" BECAUSE,
 			OFF),
 		 ""),
 		CTL_CHECK_WARNING,
 		"postrider WARNING: fetching for work fails: no route / pipe" NUMBERS},
-	    {STATUS(ACCOUNT("\"state\":\"fetching\",\"failures\":9,\"last_success\":"
+	    {STATUS(ACCOUNT("\"state\":\"fetching\",\"failures\":9,\"failing_since\":"
 			    "\"2025-11-20T09:00:00.000Z\"" BECAUSE,
 			OFF),
 		 ""),
 		CTL_CHECK_TROUBLE,
 		"postrider CRITICAL: fetching for work has not worked for 1 h 18 min: no route / "
 		"pipe" NUMBERS},
-	    {STATUS(ACCOUNT("\"state\":\"backoff\",\"failures\":9,\"last_success\":null", OFF), ""),
-		CTL_CHECK_TROUBLE,
-		"postrider CRITICAL: fetching for work has not worked for 10 h 18 min: the daemon "
-		"does not say why" NUMBERS},
+	    {STATUS(
+		 ACCOUNT("\"state\":\"backoff\",\"failures\":9,\"failing_since\":null", OFF), ""),
+		CTL_CHECK_WARNING,
+		"postrider WARNING: fetching for work fails: the daemon does not say why" NUMBERS},
 	    {STATUS(ACCOUNT("\"state\":\"blocked\",\"failures\":3,\"last_success\":"
 			    "\"2025-11-20T10:17:00.000Z\"" BECAUSE,
 			OFF),
@@ -63,19 +64,12 @@ judges(void **state)
 		 ""),
 		CTL_CHECK_WARNING,
 		"postrider WARNING: the certificate of pop.example.org:995 ends in 11 d" NUMBERS},
-	    /* An account that had nothing to send for a week fails only since it has. */
-	    {STATUS(ACCOUNT(FINE, "\"state\":\"backoff\",\"failures\":1,\"last_success\":"
-				  "\"2025-11-13T10:00:00.000Z\"" BECAUSE),
-		 "\"messages\":1,\"oldest\":\"2025-11-20T10:17:00.123Z\""),
-		CTL_CHECK_WARNING,
-		"postrider WARNING: sending for work fails: no route / pipe | accounts=1 queued=1 "
-		"oldest=60s;14400;28800 failed=0"},
-	    {STATUS(ACCOUNT(FINE, "\"state\":\"backoff\",\"failures\":1,\"last_success\":"
-				  "\"2025-11-13T10:00:00.000Z\"" BECAUSE),
-		 "\"messages\":1,\"oldest\":\"2025-11-20T08:18:00.123Z\""),
+	    {STATUS(ACCOUNT(FINE, "\"state\":\"backoff\",\"failures\":1,\"failing_since\":"
+				  "\"2025-11-20T08:18:00.123Z\"" BECAUSE),
+		 ""),
 		CTL_CHECK_TROUBLE,
-		"postrider CRITICAL: sending for work has not worked for 2 h: no route / pipe | "
-		"accounts=1 queued=1 oldest=7200s;14400;28800 failed=0"},
+		"postrider CRITICAL: sending for work has not worked for 2 h: no route / "
+		"pipe" NUMBERS},
 	    /* A poll that is due and does not come. */
 	    {STATUS(ACCOUNT(FINE ",\"next_attempt\":\"2025-11-20T10:17:00.000Z\"", OFF), ""),
 		CTL_CHECK_OK, "postrider OK: 1 account, 0 in the queue" NUMBERS},

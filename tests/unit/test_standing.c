@@ -31,15 +31,18 @@ failures_are_counted(void **state)
 {
 	struct record r = {0};
 	struct verdict why;
+	int64_t since = now;
 
 	(void)state;
 	verdict_fail(&why, FAIL_NETWORK, "connect", "nobody there");
 	standing_note_failure(&r, &why);
 	assert_int_equal(r.failures, 1);
 	assert_int_equal(r.auth_failures, 0);
+	now += HOUR;
 	verdict_fail(&why, FAIL_AUTH, "pass", "not you");
 	standing_note_failure(&r, &why);
 	assert_int_equal(r.failures, 2);
+	assert_int_equal(r.failing_since, since);
 	assert_int_equal(r.auth_failures, 1);
 	assert_int_equal(r.error_kind, FAIL_AUTH);
 	assert_int_equal(r.error_time, now);
@@ -75,6 +78,7 @@ a_success_makes_up_for_all(void **state)
 	r.blocked_until = now + HOUR;
 	standing_note_success(&r);
 	assert_int_equal(r.last_success, good.last_success);
+	assert_int_equal(r.failing_since, 0);
 	assert_int_equal(r.failures, 0);
 	assert_int_equal(r.auth_failures, 0);
 	assert_int_equal(r.blocked_until, 0);
