@@ -270,6 +270,19 @@ sasl_choose(const struct sasl_terms *terms, enum auth_mechanism *mechanism, stru
 	return fail_choice(terms, fed, usable, why);
 }
 
+void
+sasl_append_saslname(struct str *s, const char *name)
+{
+	for (; *name != '\0'; name++) {
+		if (*name == ',')
+			str_append_text(s, "=2C");
+		else if (*name == '=')
+			str_append_text(s, "=3D");
+		else
+			str_append_char(s, *name);
+	}
+}
+
 static void
 print_hex(const unsigned char *octets, size_t len, char *out)
 {

@@ -73,6 +73,11 @@ void sasl_terms_init(struct sasl_terms *terms, const struct endpoint_config *end
 bool sasl_choose(
     const struct sasl_terms *terms, enum auth_mechanism *mechanism, struct verdict *why);
 
+struct str;
+
+/* RFC 5801 section 4, a saslname: "," and "=" are written =2C and =3D. */
+void sasl_append_saslname(struct str *s, const char *name);
+
 enum { SASL_APOP_DIGEST_SIZE = 33 };
 
 /*

@@ -4,7 +4,7 @@
 #include "base/xalloc.h"
 #include "proto/sasl.h"
 #include "proto/sasl_bearer.h"
-#include "proto/sasl_scram.h"
+#include "proto/scram.h"
 
 #include <gsasl.h>
 #include <stdio.h>
@@ -25,18 +25,14 @@ struct sasl_client {
 	char *host;
 	uint16_t port;
 
-	Gsasl *library; /* NULL for OAUTHBEARER and XOAUTH2 */
+	struct scram *scram; /* or NULL */
+	Gsasl *library;      /* NULL for SCRAM, OAUTHBEARER and XOAUTH2 */
 	Gsasl_session *session;
-	char *binding; /* base64, NULL: none */
-	Gsasl_property binding_property;
 
 	int steps;
 	bool finished; /* SASL_DONE was returned */
 	bool refused;  /* the server said so inside the exchange */
 	char *remark;
-
-	struct sasl_derivation derivation;
-	char *server_first; /* kept between SASL_DERIVE and sasl_client_resume() */
 };
 
 static bool
@@ -98,20 +94,6 @@ decode_challenge(const struct sasl_client *c, const char *challenge, struct verd
 	return NULL;
 }
 
-/* RFC 5801 section 4: "," and "=" are written =2C and =3D in a saslname. */
-static void
-append_saslname(struct str *s, const char *name)
-{
-	for (; *name != '\0'; name++) {
-		if (*name == ',')
-			str_append_text(s, "=2C");
-		else if (*name == '=')
-			str_append_text(s, "=3D");
-		else
-			str_append_char(s, *name);
-	}
-}
-
 /* RFC 7628 section 3.1; XOAUTH2 is its forerunner.  One buffer, filled without growing. */
 static void
 respond_bearer(const struct sasl_client *c, struct str *response)
@@ -123,7 +105,7 @@ respond_bearer(const struct sasl_client *c, struct str *response)
 
 	if (c->mechanism == AUTH_OAUTHBEARER) {
 		str_append_text(&head, "n,a=");
-		append_saslname(&head, c->user);
+		sasl_append_saslname(&head, c->user);
 		str_appendf(&head, ",\001host=%s\001port=%u", c->host, (unsigned)c->port);
 	} else
 		str_appendf(&head, "user=%s", c->user);
@@ -189,11 +171,6 @@ fail_library(const struct sasl_client *c, int rc, struct verdict *why)
 	case GSASL_MECHANISM_PARSE_ERROR:
 		return fail(
 		    why, FAIL_PROTOCOL, "the server's challenge cannot be read", name_of(c));
-	case GSASL_AUTHENTICATION_ERROR:
-	case GSASL_INTEGRITY_ERROR:
-		return fail(why, FAIL_PROTOCOL,
-		    "the server did not prove that it knows the password: is it the right one?",
-		    name_of(c));
 	case GSASL_SASLPREP_ERROR:
 		return fail(why, FAIL_LOCAL,
 		    "user or password hold characters that this mechanism cannot carry; "
@@ -224,24 +201,26 @@ step_library(struct sasl_client *c, const char *input, struct str *response, str
 	return c->finished ? SASL_DONE : SASL_MORE;
 }
 
-/* The second step reads the salt, the third what the server proves or why it refuses. */
+/* SCRAM's messages are text: what it says gets its base64 here. */
 static enum sasl_result
-step_scram(struct sasl_client *c, char *message, struct str *response, struct verdict *why)
+answer_scram(
+    struct sasl_client *c, enum sasl_result result, struct str *message, struct str *response)
 {
-	if (sasl_scram_is_error(message, why)) {
-		free(message);
-		return SASL_FAIL;
-	}
-	if (c->steps == 2 && c->server_first == NULL) {
-		c->server_first = message;
-		if (!sasl_scram_prepare(&c->derivation, message, secret_text(c->secret),
-			secret_len(c->secret), why))
-			return SASL_FAIL;
-		return SASL_DERIVE;
-	}
-	enum sasl_result result = step_library(c, message, response, why);
-	free(message);
+	if (result == SASL_MORE || result == SASL_DONE)
+		encode_response(response, str_text(message), message->len);
+	c->finished = result == SASL_DONE;
+	sasl_response_clear(message);
 	return result;
+}
+
+static enum sasl_result
+step_scram(struct sasl_client *c, const char *challenge, struct str *response, struct verdict *why)
+{
+	struct str message = STR_INIT;
+	enum sasl_result result;
+
+	result = scram_step(c->scram, challenge, &message, why);
+	return answer_scram(c, result, &message, response);
 }
 
 /* The prompts of LOGIN, and a challenge before the initial response, say nothing. */
@@ -251,6 +230,13 @@ reads_challenge(const struct sasl_client *c)
 	if (c->mechanism == AUTH_LOGIN)
 		return false;
 	return c->steps > 1 || !has_trait(c, SASL_TRAIT_CLIENT_FIRST);
+}
+
+static enum sasl_result
+step_text(struct sasl_client *c, const char *text, struct str *response, struct verdict *why)
+{
+	return c->scram != NULL ? step_scram(c, text, response, why)
+				: step_library(c, text, response, why);
 }
 
 enum sasl_result
@@ -272,12 +258,10 @@ sasl_client_step(
 		return fail(why, FAIL_PROTOCOL, "the server sent a challenge behind the last step",
 		    name_of(c));
 	if (!reads_challenge(c))
-		return step_library(c, "", response, why);
+		return step_text(c, "", response, why);
 	if ((message = decode_challenge(c, challenge, why)) == NULL)
 		return SASL_FAIL;
-	if (has_trait(c, SASL_TRAIT_DERIVES))
-		return step_scram(c, message, response, why);
-	result = step_library(c, message, response, why);
+	result = step_text(c, message, response, why);
 	free(message);
 	return result;
 }
@@ -285,37 +269,29 @@ sasl_client_step(
 const struct sasl_derivation *
 sasl_client_derivation(const struct sasl_client *c)
 {
-	return &c->derivation;
+	return scram_derivation(c->scram);
 }
 
 enum sasl_result
 sasl_client_resume(
     struct sasl_client *c, const uint8_t *salted, struct str *response, struct verdict *why)
 {
-	char hex[2 * SASL_SALTED_MAX + 1];
-	size_t len = sasl_derivation_size(&c->derivation);
+	struct str message = STR_INIT;
 	enum sasl_result result;
 
-	for (size_t i = 0; i < len; i++)
-		snprintf(hex + 2 * i, 3, "%02x", salted[i]);
-	gsasl_property_set(c->session, GSASL_SCRAM_SALTED_PASSWORD, hex);
-	secret_wipe(hex, sizeof hex);
-	result = step_library(c, c->server_first, response, why);
-	free(c->server_first);
-	c->server_first = NULL;
-	sasl_scram_clear(&c->derivation);
-	return result;
+	result = scram_resume(c->scram, salted, &message, why);
+	return answer_scram(c, result, &message, response);
 }
 
 bool
 sasl_client_accepted(const struct sasl_client *c, struct verdict *why)
 {
-	if (c->finished)
-		return true;
-	if (has_trait(c, SASL_TRAIT_DERIVES))
+	if (c->scram != NULL && !scram_is_proved(c->scram))
 		return verdict_fail(why, FAIL_PROTOCOL, STAGE,
 		    "%s: the server said yes without proving that it knows the password",
 		    name_of(c));
+	if (c->finished)
+		return true;
 	return verdict_fail(why, FAIL_PROTOCOL, STAGE,
 	    "%s: the server said yes before the exchange was over", name_of(c));
 }
@@ -326,35 +302,6 @@ sasl_client_remark(const struct sasl_client *c)
 	return c->remark;
 }
 
-/* Which binding the library asks for first is its own affair: it gets the one there is. */
-static int
-library_cb(Gsasl *library, Gsasl_session *session, Gsasl_property property)
-{
-	const struct sasl_client *c = gsasl_callback_hook_get(library);
-
-	if (c->binding == NULL || property != c->binding_property)
-		return GSASL_NO_CALLBACK;
-	return gsasl_property_set(session, property, c->binding);
-}
-
-static void
-take_binding(struct sasl_client *c, const struct sasl_settings *settings)
-{
-	char *encoded = NULL;
-
-	/* GNU SASL 2.2 fails where it could say "y" (RFC 5802 section 6) instead. */
-	if (settings->binding == SASL_BINDING_NONE || !has_trait(c, SASL_TRAIT_BINDING))
-		return;
-	if (gsasl_base64_to(settings->binding_data, settings->binding_len, &encoded, NULL) !=
-	    GSASL_OK)
-		abort(); /* only for want of memory */
-	c->binding = xstrdup(encoded);
-	c->binding_property = settings->binding == SASL_BINDING_TLS_UNIQUE ? GSASL_CB_TLS_UNIQUE
-									   : GSASL_CB_TLS_EXPORTER;
-	gsasl_free(encoded);
-}
-
-/* SCRAM never gets the password itself, or it would derive on this thread. */
 static void
 set_properties(const struct sasl_client *c, const struct sasl_settings *settings)
 {
@@ -362,7 +309,7 @@ set_properties(const struct sasl_client *c, const struct sasl_settings *settings
 		gsasl_property_set(c->session, GSASL_AUTHZID, c->user);
 	else
 		gsasl_property_set(c->session, GSASL_AUTHID, c->user);
-	if (has_trait(c, SASL_TRAIT_PASSWORD) && !has_trait(c, SASL_TRAIT_DERIVES))
+	if (has_trait(c, SASL_TRAIT_PASSWORD))
 		gsasl_property_set_raw(
 		    c->session, GSASL_PASSWORD, secret_text(c->secret), secret_len(c->secret));
 	gsasl_property_set(c->session, GSASL_SERVICE, settings->service);
@@ -376,15 +323,53 @@ start_library(struct sasl_client *c, const struct sasl_settings *settings, struc
 
 	if (rc != GSASL_OK)
 		return verdict_fail(why, FAIL_LOCAL, STAGE, "GNU SASL: %s", gsasl_strerror(rc));
-	take_binding(c, settings);
-	gsasl_callback_hook_set(c->library, c);
-	gsasl_callback_set(c->library, library_cb);
 	rc = gsasl_client_start(c->library, name_of(c), &c->session);
 	if (rc != GSASL_OK)
 		return verdict_fail(why, FAIL_LOCAL, STAGE, "GNU SASL has no %s: %s", name_of(c),
 		    gsasl_strerror(rc));
 	set_properties(c, settings);
 	return true;
+}
+
+static const char *
+binding_name(enum sasl_binding binding)
+{
+	switch (binding) {
+	case SASL_BINDING_TLS_UNIQUE:
+		return "tls-unique";
+	case SASL_BINDING_TLS_EXPORTER:
+		return "tls-exporter";
+	case SASL_BINDING_NONE:
+		break;
+	}
+	return NULL;
+}
+
+static bool
+start_scram(struct sasl_client *c, const struct sasl_settings *settings, struct verdict *why)
+{
+	bool binds = has_trait(c, SASL_TRAIT_BINDING);
+	const struct scram_settings scram = {
+	    .is_sha256 = c->mechanism != AUTH_SCRAM_SHA_1,
+	    .user = c->user,
+	    .secret = c->secret,
+	    .binding_name = binds ? binding_name(settings->binding) : NULL,
+	    .binding_data = settings->binding_data,
+	    .binding_len = settings->binding_len,
+	};
+
+	c->scram = scram_new(&scram, why);
+	return c->scram != NULL;
+}
+
+/* OAUTHBEARER and XOAUTH2 are all in here. */
+static bool
+start(struct sasl_client *c, const struct sasl_settings *settings, struct verdict *why)
+{
+	if (has_trait(c, SASL_TRAIT_TOKEN))
+		return true;
+	return has_trait(c, SASL_TRAIT_DERIVES) ? start_scram(c, settings, why)
+						: start_library(c, settings, why);
 }
 
 static bool
@@ -420,18 +405,16 @@ sasl_client_new(const struct sasl_settings *settings, struct verdict *why)
 	c->user = xstrdup(settings->user != NULL ? settings->user : "");
 	c->host = xstrdup(settings->host);
 	c->port = settings->port;
-	c->derivation.is_sha256 = c->mechanism != AUTH_SCRAM_SHA_1;
-	if (!check_settings(c, settings, why) ||
-	    (!has_trait(c, SASL_TRAIT_TOKEN) && !start_library(c, settings, why)))
+	if (!check_settings(c, settings, why) || !start(c, settings, why))
 		sasl_client_free(&c);
 	return c;
 }
 
-/* The library releases its copies without overwriting them. */
+/* The library releases its copy without overwriting it. */
 static void
-wipe_property(Gsasl_session *session, Gsasl_property property)
+wipe_password(Gsasl_session *session)
 {
-	const char *value = gsasl_property_fast(session, property);
+	const char *value = gsasl_property_fast(session, GSASL_PASSWORD);
 
 	if (value != NULL)
 		secret_wipe((char *)(uintptr_t)value, strlen(value));
@@ -446,17 +429,14 @@ sasl_client_free(struct sasl_client **client)
 	if (c == NULL)
 		return;
 	if (c->session != NULL) {
-		wipe_property(c->session, GSASL_PASSWORD);
-		wipe_property(c->session, GSASL_SCRAM_SALTED_PASSWORD);
+		wipe_password(c->session);
 		gsasl_finish(c->session);
 	}
 	if (c->library != NULL)
 		gsasl_done(c->library);
-	sasl_scram_clear(&c->derivation);
+	scram_free(&c->scram);
 	secret_unref(&c->secret);
-	free(c->server_first);
 	free(c->remark);
-	free(c->binding);
 	free(c->user);
 	free(c->host);
 	free(c);

@@ -13,8 +13,8 @@ struct secret;
 struct sasl_client;
 
 /*
- * The client's side of one SASL exchange (RFC 4422), over GNU SASL; OAUTHBEARER (RFC 7628) and
- * XOAUTH2 are written here.  Owned by the session that authenticates.
+ * The client's side of one SASL exchange (RFC 4422), over GNU SASL; SCRAM (proto/scram.h),
+ * OAUTHBEARER (RFC 7628) and XOAUTH2 are our own.  Owned by the session that authenticates.
  *
  *	sasl_client_new
  *	SASL_TRAIT_CLIENT_FIRST?  step(NULL) gives the initial response: send "AUTH NAME RESPONSE"
