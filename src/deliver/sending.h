@@ -54,7 +54,7 @@ struct sending_settings {
 
 struct sending_result {
 	struct verdict why;
-	const char *mechanism;     /* that logged in, static; NULL: none */
+	const char *mechanism;     /* the login, by its name, static; NULL: none */
 	int64_t certificate_end;   /* wall ms, 0: unknown */
 	bool stopped;              /* ended by sending_stop() */
 	unsigned long stale_token; /* of a token held from before, which is refused now; 0: none */

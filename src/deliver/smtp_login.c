@@ -51,13 +51,15 @@ on_accepted(struct smtp_session *s)
 {
 	if (!sasl_exchange_accepted(s->login, &s->why))
 		return SMTP_STATE_CLOSED;
-	s->mechanism = auth_mechanism_name(sasl_exchange_mechanism(s->login));
+	s->mechanism = sasl_exchange_login_name(s->login);
 	return SMTP_STATE_READY;
 }
 
 enum smtp_state
 smtp_on_login(struct smtp_session *s, const struct smtp_reply *reply)
 {
+	if (reply->code >= 500 && sasl_exchange_rebind(s->login))
+		return SMTP_STATE_LOGIN;
 	if (sasl_exchange_was_cancelled(s->login, &s->why))
 		return SMTP_STATE_CLOSED;
 	switch (smtp_outcome_judge(SMTP_STEP_AUTH, reply->code, &reply->status)) {

@@ -121,8 +121,8 @@ struct smtp_session_settings {
 	struct deriver *deriver;        /* for SCRAM */
 	const char *helo;               /* what to say in EHLO */
 	const struct conn_watch *watch; /* NULL: nobody looks */
-	const char *served;    /* the mechanism of the last login, by name; NULL, "": none */
-	unsigned shortcomings; /* enum smtp_shortcoming: known from earlier sessions */
+	const char *served;             /* the last login, by its name; NULL, "": none */
+	unsigned shortcomings;          /* enum smtp_shortcoming: known from earlier sessions */
 };
 
 /* Starts connecting; no handler runs inside this or any other call: all come from the loop. */
@@ -179,7 +179,7 @@ bool smtp_session_awaits_fate(const struct smtp_session *session);
 /* When the server's certificate ends, wall ms; 0: none was seen, or its date does not matter. */
 int64_t smtp_session_certificate_end(const struct smtp_session *session);
 
-/* The name of the mechanism that logged in, static; NULL: there was none, or it has not yet. */
+/* The name of the login (session/sasl_exchange.h), static; NULL: there was none, or not yet. */
 const char *smtp_session_mechanism(const struct smtp_session *session);
 
 /*

@@ -143,7 +143,7 @@ struct smtp_session {
 	bool seek;          /* ask next() */
 	bool ask_body;
 	const char *served;      /* borrowed */
-	const char *mechanism;   /* that logged in, static; NULL: none */
+	const char *mechanism;   /* the login, by its name, static; NULL: none */
 	int64_t certificate_end; /* wall ms, 0: unknown */
 	bool quit_wanted;
 	bool failing;               /* smtp_session_fail() */

@@ -258,7 +258,16 @@ on_accepted(struct pop3_login *l, struct verdict *why)
 const char *
 pop3_login_mechanism(const struct pop3_login *l)
 {
-	return l->done ? auth_mechanism_name(sasl_exchange_mechanism(l->exchange)) : NULL;
+	return l->done ? sasl_exchange_login_name(l->exchange) : NULL;
+}
+
+/* -ERR may be about the login itself: not about a lock, a delay or trouble at the server. */
+static bool
+may_be_about_login(const struct pop3_reply *reply)
+{
+	enum fail_hint hint = hint_of(reply->code);
+
+	return (hint == HINT_NONE || hint == HINT_AUTH) && !says_maildrop_locked(reply->text);
 }
 
 static enum pop3_login_step
@@ -267,6 +276,8 @@ on_refused(struct pop3_login *l, const struct pop3_reply *reply, struct verdict 
 	const struct sasl_exchange_settings *settings = &l->settings.exchange;
 	char what[REFUSED_MAX];
 
+	if (may_be_about_login(reply) && sasl_exchange_rebind(l->exchange))
+		return POP3_LOGIN_MORE;
 	if (sasl_exchange_was_cancelled(l->exchange, why))
 		return POP3_LOGIN_FAILED;
 	if (l->awaits == AWAITS_SASL)

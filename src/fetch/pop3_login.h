@@ -37,7 +37,7 @@ enum pop3_login_step pop3_login_start(struct pop3_login *login, struct verdict *
 enum pop3_login_step pop3_login_reply(
     struct pop3_login *login, const char *line, struct verdict *why);
 
-/* The name of the mechanism that logged in, static; NULL: there was none, or it has not yet. */
+/* sasl_exchange_login_name(), static; NULL: there was no login, or not yet. */
 const char *pop3_login_mechanism(const struct pop3_login *login);
 
 /*

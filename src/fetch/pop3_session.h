@@ -60,7 +60,7 @@ struct pop3_session_settings {
 	struct transcript *transcript;
 	struct secret *secret;   /* a reference is taken; NULL when the account has no user */
 	struct deriver *deriver; /* for SCRAM; NULL leaves it out */
-	const char *served;      /* the mechanism of the last login, by name; NULL, "": none */
+	const char *served;      /* the last login, by its name; NULL, "": none */
 
 	/* For a look at the server: STAT and then QUIT; listed() is never called. */
 	bool count_only;
@@ -105,7 +105,7 @@ uint64_t pop3_session_octets_out(const struct pop3_session *session);
 /* When the server's certificate ends, wall ms; 0: none was seen, or its date does not matter. */
 int64_t pop3_session_certificate_end(const struct pop3_session *session);
 
-/* The name of the mechanism that logged in, static; NULL: there was none, or it has not yet. */
+/* The name of the login (session/sasl_exchange.h), static; NULL: there was none, or not yet. */
 const char *pop3_session_mechanism(const struct pop3_session *session);
 
 /* What CAPA asks for between logins (RFC 2449 LOGIN-DELAY), ms; 0: nothing. */

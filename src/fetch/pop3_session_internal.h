@@ -60,7 +60,7 @@ struct pop3_session {
 	struct pop3_capabilities capabilities;
 	struct pop3_login *login;
 	const char *served;      /* borrowed */
-	const char *mechanism;   /* that logged in, static; NULL: none */
+	const char *mechanism;   /* the login, by its name, static; NULL: none */
 	int64_t certificate_end; /* wall ms, 0: unknown */
 
 	struct listing *listing;

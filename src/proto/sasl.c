@@ -85,6 +85,7 @@ sasl_terms_init(
 	    .automatic = endpoint->auth_auto,
 	    .has_user = endpoint->user != NULL,
 	    .has_token = endpoint->secret.kind == SECRET_TOKEN_COMMAND,
+	    .is_tls = is_tls,
 	    .has_certificate = is_tls && endpoint->tls_config.cert != NULL,
 	    .is_private = is_tls || is_loopback || endpoint->cleartext_auth,
 	};
@@ -213,7 +214,7 @@ is_weaker(const struct sasl_terms *terms, enum auth_mechanism mechanism)
 	enum auth_mechanism served;
 
 	return terms->automatic && terms->served != NULL &&
-	       sasl_mechanism_from_name(terms->served, strlen(terms->served), &served) &&
+	       sasl_mechanism_from_name(terms->served, strcspn(terms->served, " "), &served) &&
 	       strength(mechanism) < strength(served);
 }
 
@@ -224,11 +225,11 @@ fail_weaker(const struct sasl_terms *terms, struct verdict *why)
 
 	append_set(&s, terms->offered);
 	verdict_fail(why, FAIL_AUTH, STAGE,
-	    "the last login was by %s, and now the server offers only %s: somebody between may "
+	    "the last login was by %.*s, and now the server offers only %s: somebody between may "
 	    "want "
 	    "the password; if the server was changed indeed, postriderctl poll (flush, for "
 	    "sending) accepts it",
-	    terms->served, str_text(&s));
+	    (int)strcspn(terms->served, " "), terms->served, str_text(&s));
 	why->hint = HINT_WEAKER;
 	str_clear(&s);
 	return false;
@@ -268,6 +269,48 @@ sasl_choose(const struct sasl_terms *terms, enum auth_mechanism *mechanism, stru
 	if (!terms->automatic && is_allowed(terms, AUTH_NONE))
 		return true;
 	return fail_choice(terms, fed, usable, why);
+}
+
+/* The mechanism that is this one bound to the channel; itself when there is none. */
+static enum auth_mechanism
+bound_form(enum auth_mechanism mechanism)
+{
+	return mechanism == AUTH_SCRAM_SHA_256 ? AUTH_SCRAM_SHA_256_PLUS : mechanism;
+}
+
+static bool
+is_binding_allowed(const struct sasl_terms *terms)
+{
+	for (int i = 0; i < AUTH_MECHANISM_COUNT; i++)
+		if ((traits[i] & SASL_TRAIT_BINDING) != 0 &&
+		    is_allowed(terms, (enum auth_mechanism)i))
+			return true;
+	return false;
+}
+
+bool
+sasl_is_unoffered(const struct sasl_terms *terms, enum auth_mechanism mechanism)
+{
+	enum auth_mechanism bound = bound_form(mechanism);
+
+	return bound != mechanism && terms->is_tls && is_binding_allowed(terms) &&
+	       (terms->offered & 1u << bound) == 0;
+}
+
+#define END_POINT " tls-server-end-point"
+
+const char *
+sasl_login_name(enum auth_mechanism mechanism, bool is_end_point)
+{
+	if (is_end_point && mechanism == AUTH_SCRAM_SHA_256_PLUS)
+		return "SCRAM-SHA-256-PLUS" END_POINT;
+	return auth_mechanism_name(mechanism);
+}
+
+bool
+sasl_login_was_end_point(const char *name)
+{
+	return name != NULL && strstr(name, END_POINT) != NULL;
 }
 
 void

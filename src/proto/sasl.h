@@ -48,9 +48,10 @@ struct sasl_terms {
 	bool has_password;
 	bool has_token;
 	bool has_certificate; /* a client certificate was configured and TLS is up */
+	bool is_tls;
 	bool is_private;    /* TLS, or a loopback peer, or cleartext_auth: the secret may be sent */
 	bool can_bind;      /* the caller can give a channel binding */
-	const char *served; /* the mechanism of the last login, by name; NULL, "": none */
+	const char *served; /* the last login, by sasl_login_name(); NULL, "": none */
 	bool can_derive;    /* the caller handles SASL_DERIVE; else SCRAM is left out */
 };
 
@@ -72,6 +73,23 @@ void sasl_terms_init(struct sasl_terms *terms, const struct endpoint_config *end
  */
 bool sasl_choose(
     const struct sasl_terms *terms, enum auth_mechanism *mechanism, struct verdict *why);
+
+/*
+ * The gs2-cbind-flag "y" (RFC 5802 section 6) is true of the chosen mechanism: there is TLS, the
+ * configuration would have the login bound to it, and the server does not offer this mechanism's
+ * -PLUS.  Where the server does, "y" must not be said: such a server refuses it.  Whether there is
+ * anything to bind to does not count: somebody between can see to it that there is nothing.
+ */
+bool sasl_is_unoffered(const struct sasl_terms *terms, enum auth_mechanism mechanism);
+
+/*
+ * How a login was done, by name, for the next one to know: the mechanism, and behind a blank
+ * tls-server-end-point where it was that, and another binding would have come first.  Static.
+ */
+const char *sasl_login_name(enum auth_mechanism mechanism, bool is_end_point);
+
+/* Whether a name says so; NULL and "" do not. */
+bool sasl_login_was_end_point(const char *name);
 
 struct str;
 

@@ -296,6 +296,12 @@ sasl_client_accepted(const struct sasl_client *c, struct verdict *why)
 	    "%s: the server said yes before the exchange was over", name_of(c));
 }
 
+bool
+sasl_client_may_rebind(const struct sasl_client *c)
+{
+	return has_trait(c, SASL_TRAIT_BINDING) && scram_may_rebind(c->scram);
+}
+
 const char *
 sasl_client_remark(const struct sasl_client *c)
 {
@@ -331,14 +337,16 @@ start_library(struct sasl_client *c, const struct sasl_settings *settings, struc
 	return true;
 }
 
-static const char *
-binding_name(enum sasl_binding binding)
+const char *
+sasl_binding_name(enum sasl_binding binding)
 {
 	switch (binding) {
 	case SASL_BINDING_TLS_UNIQUE:
 		return "tls-unique";
 	case SASL_BINDING_TLS_EXPORTER:
 		return "tls-exporter";
+	case SASL_BINDING_TLS_SERVER_END_POINT:
+		return "tls-server-end-point";
 	case SASL_BINDING_NONE:
 		break;
 	}
@@ -353,9 +361,10 @@ start_scram(struct sasl_client *c, const struct sasl_settings *settings, struct 
 	    .is_sha256 = c->mechanism != AUTH_SCRAM_SHA_1,
 	    .user = c->user,
 	    .secret = c->secret,
-	    .binding_name = binds ? binding_name(settings->binding) : NULL,
+	    .binding_name = binds ? sasl_binding_name(settings->binding) : NULL,
 	    .binding_data = settings->binding_data,
 	    .binding_len = settings->binding_len,
+	    .is_unoffered = settings->is_unoffered,
 	};
 
 	c->scram = scram_new(&scram, why);

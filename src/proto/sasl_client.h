@@ -27,7 +27,15 @@ struct sasl_client;
  * Whatever a step writes into the response is secret, and so is the secret itself in clear: give
  * both to transcript_hide() before the line is sent.
  */
-enum sasl_binding { SASL_BINDING_NONE, SASL_BINDING_TLS_UNIQUE, SASL_BINDING_TLS_EXPORTER };
+enum sasl_binding {
+	SASL_BINDING_NONE,
+	SASL_BINDING_TLS_UNIQUE,
+	SASL_BINDING_TLS_EXPORTER,
+	SASL_BINDING_TLS_SERVER_END_POINT
+};
+
+/* "tls-exporter", as the registry of RFC 5056 has it; NULL for NONE.  Static. */
+const char *sasl_binding_name(enum sasl_binding binding);
 
 struct sasl_settings {
 	enum auth_mechanism mechanism; /* with SASL_TRAIT_SASL and SASL_TRAIT_IMPLEMENTED */
@@ -40,6 +48,7 @@ struct sasl_settings {
 	enum sasl_binding binding;
 	const void *binding_data;
 	size_t binding_len;
+	bool is_unoffered; /* sasl_is_unoffered() */
 };
 
 /* Strings and the binding are borrowed for the call.  NULL with why: FAIL_CONFIG or FAIL_LOCAL. */
@@ -96,6 +105,12 @@ enum sasl_result sasl_client_resume(
  * lets the server prove that it knows the secret too, and it did not (RFC 5802 section 5).
  */
 bool sasl_client_accepted(const struct sasl_client *client, struct verdict *why);
+
+/*
+ * The server has refused, and may take another binding to the channel: it has seen no proof of the
+ * secret yet, and did not say that it is about anything else.
+ */
+bool sasl_client_may_rebind(const struct sasl_client *client);
 
 /* What the server told inside the exchange about a refusal, escaped; NULL when nothing. */
 const char *sasl_client_remark(const struct sasl_client *client);

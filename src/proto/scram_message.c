@@ -134,6 +134,8 @@ static const struct {
 	"taken it out of the offer, to read the password"},
     {"channel-bindings-dont-match", FAIL_AUTH,
 	"; its end of the TLS channel is another one: somebody may be between"},
+    {"unsupported-channel-binding-type", FAIL_AUTH,
+	"; set auth to mechanisms without -PLUS if it is to be trusted without"},
     {"unknown-user", FAIL_AUTH, "; check user"},
     {"invalid-username-encoding", FAIL_AUTH, "; check user"},
     {"invalid-proof", FAIL_AUTH, "; check user and password"},

@@ -19,7 +19,10 @@ struct sasl_exchange {
 	struct sasl_exchange_settings settings;
 	const struct sasl_dialect *dialect;
 	enum auth_mechanism mechanism;
-	struct tls_binding binding;
+	struct tls_binding bindings[TLS_BINDINGS_MAX]; /* in the order that they are tried */
+	size_t binding_count;
+	size_t binding; /* under way */
+	bool is_unoffered;
 	struct sasl_client *client;
 	struct deriver_request *derivation; /* SCRAM's salted password is being computed */
 	struct str initial; /* a response that waits for the first, empty challenge */
@@ -27,6 +30,18 @@ struct sasl_exchange {
 	bool cancelled;
 	struct verdict why; /* of an exchange that we cancelled */
 };
+
+/* What has served before comes first: each refusal is a failed login in the server's log. */
+static void
+prefer_end_point(struct sasl_exchange *x)
+{
+	struct tls_binding first = x->bindings[0];
+
+	if (x->binding_count != 2)
+		return;
+	x->bindings[0] = x->bindings[1];
+	x->bindings[1] = first;
+}
 
 struct sasl_exchange *
 sasl_exchange_new(const struct sasl_exchange_settings *settings, const struct sasl_dialect *dialect)
@@ -36,7 +51,9 @@ sasl_exchange_new(const struct sasl_exchange_settings *settings, const struct sa
 	x->settings = *settings;
 	x->dialect = dialect;
 	x->mechanism = AUTH_NONE;
-	tls_binding_read(conn_ssl(settings->conn), &x->binding);
+	x->binding_count = tls_binding_list(conn_ssl(settings->conn), x->bindings);
+	if (sasl_login_was_end_point(settings->served))
+		prefer_end_point(x);
 	return x;
 }
 
@@ -155,6 +172,26 @@ sasl_exchange_was_cancelled(const struct sasl_exchange *x, struct verdict *why)
 	return x->cancelled;
 }
 
+static enum sasl_binding
+binding_kind(const struct tls_binding *binding)
+{
+	switch (binding->kind) {
+	case TLS_BINDING_UNIQUE:
+		return SASL_BINDING_TLS_UNIQUE;
+	case TLS_BINDING_EXPORTER:
+		return SASL_BINDING_TLS_EXPORTER;
+	case TLS_BINDING_END_POINT:
+		break;
+	}
+	return SASL_BINDING_TLS_SERVER_END_POINT;
+}
+
+static const char *
+binding_name(const struct tls_binding *binding)
+{
+	return sasl_binding_name(binding_kind(binding));
+}
+
 void
 sasl_exchange_refused_name(const struct sasl_exchange *x, char *name, size_t size)
 {
@@ -162,8 +199,13 @@ sasl_exchange_refused_name(const struct sasl_exchange *x, char *name, size_t siz
 
 	if (remark != NULL)
 		snprintf(name, size, "the token (%s)", remark);
-	else
+	else if (x->client == NULL || !sasl_client_may_rebind(x->client))
 		snprintf(name, size, "AUTH");
+	else if (x->binding == 0)
+		snprintf(name, size, "AUTH bound by %s", binding_name(&x->bindings[0]));
+	else
+		snprintf(name, size, "AUTH bound by %s, and by %s", binding_name(&x->bindings[0]),
+		    binding_name(&x->bindings[1]));
 }
 
 const char *
@@ -194,9 +236,10 @@ sasl_exchange_choose(
 	terms.offered = offered;
 	terms.served = x->settings.served;
 	terms.can_derive = x->settings.deriver != NULL;
-	terms.can_bind = x->binding.kind != TLS_BINDING_NONE;
+	terms.can_bind = x->binding_count > 0;
 	if (!sasl_choose(&terms, &x->mechanism, why))
 		return false;
+	x->is_unoffered = sasl_is_unoffered(&terms, x->mechanism);
 	*mechanism = x->mechanism;
 	return true;
 }
@@ -205,6 +248,13 @@ enum auth_mechanism
 sasl_exchange_mechanism(const struct sasl_exchange *x)
 {
 	return x->mechanism;
+}
+
+const char *
+sasl_exchange_login_name(const struct sasl_exchange *x)
+{
+	return sasl_login_name(x->mechanism,
+	    x->binding_count > 1 && x->bindings[x->binding].kind == TLS_BINDING_END_POINT);
 }
 
 static void
@@ -228,43 +278,32 @@ send_auth(struct sasl_exchange *x, const char *name)
 	x->has_initial = false;
 }
 
-static enum sasl_binding
-binding_kind(const struct sasl_exchange *x)
-{
-	switch (x->binding.kind) {
-	case TLS_BINDING_UNIQUE:
-		return SASL_BINDING_TLS_UNIQUE;
-	case TLS_BINDING_EXPORTER:
-		return SASL_BINDING_TLS_EXPORTER;
-	case TLS_BINDING_NONE:
-		break;
-	}
-	return SASL_BINDING_NONE;
-}
-
 static struct sasl_client *
 make_client(const struct sasl_exchange *x, struct verdict *why)
 {
 	const struct endpoint_config *endpoint = x->settings.endpoint;
-	const struct sasl_settings settings = {
+	const struct tls_binding *binding = &x->bindings[x->binding];
+	struct sasl_settings settings = {
 	    .mechanism = x->mechanism,
 	    .user = endpoint->user,
 	    .secret = x->settings.secret,
 	    .service = x->dialect->service,
 	    .host = endpoint->host,
 	    .port = endpoint->port,
-	    .binding = binding_kind(x),
-	    .binding_data = x->binding.data,
-	    .binding_len = x->binding.len,
+	    .is_unoffered = x->is_unoffered,
 	};
 
+	if (x->binding_count > 0) {
+		settings.binding = binding_kind(binding);
+		settings.binding_data = binding->data;
+		settings.binding_len = binding->len;
+	}
 	return sasl_client_new(&settings, why);
 }
 
-bool
-sasl_exchange_start(struct sasl_exchange *x, struct verdict *why)
+static bool
+begin(struct sasl_exchange *x, struct verdict *why)
 {
-	transcript_hide_challenges(x->settings.transcript, x->dialect->challenge);
 	x->client = make_client(x, why);
 	if (x->client == NULL)
 		return false;
@@ -277,4 +316,28 @@ sasl_exchange_start(struct sasl_exchange *x, struct verdict *why)
 	}
 	send_auth(x, auth_mechanism_name(x->mechanism));
 	return true;
+}
+
+bool
+sasl_exchange_start(struct sasl_exchange *x, struct verdict *why)
+{
+	transcript_hide_challenges(x->settings.transcript, x->dialect->challenge);
+	return begin(x, why);
+}
+
+bool
+sasl_exchange_rebind(struct sasl_exchange *x)
+{
+	if (x->client == NULL || !sasl_client_may_rebind(x->client) ||
+	    x->binding + 1 >= x->binding_count)
+		return false;
+	transcript_note(x->settings.transcript,
+	    "the server takes no login bound by %s; once more, by %s",
+	    binding_name(&x->bindings[x->binding]), binding_name(&x->bindings[x->binding + 1]));
+	x->binding++;
+	x->cancelled = false;
+	x->has_initial = false;
+	sasl_response_clear(&x->initial);
+	sasl_client_free(&x->client);
+	return begin(x, &x->why);
 }

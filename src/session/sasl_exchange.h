@@ -24,6 +24,7 @@ struct sasl_exchange;
  *	sasl_exchange_start     sends "AUTH NAME", with the initial response where it fits
  *	a challenge             sasl_exchange_challenge(), while not is_deriving()
  *	a yes                   sasl_exchange_accepted(), while not is_deriving()
+ *	a no                    sasl_exchange_rebind(): the exchange may begin anew
  *	the reply behind "*"    sasl_exchange_was_cancelled()
  */
 struct sasl_dialect {
@@ -37,7 +38,7 @@ struct sasl_exchange_settings {
 	struct transcript *transcript; /* may be NULL */
 	const struct endpoint_config *endpoint;
 	struct secret *secret;
-	const char *served;      /* the mechanism of the last login, by name; NULL, "": none */
+	const char *served;      /* the last login, by its name; NULL, "": none */
 	struct deriver *deriver; /* for SCRAM; NULL leaves it out */
 };
 
@@ -61,6 +62,9 @@ bool sasl_exchange_choose(struct sasl_exchange *exchange, uint32_t offered,
 /* The one that was chosen. */
 enum auth_mechanism sasl_exchange_mechanism(const struct sasl_exchange *exchange);
 
+/* How the login was done, by name, for `served` of the next one.  Static. */
+const char *sasl_exchange_login_name(const struct sasl_exchange *exchange);
+
 /* Sends AUTH for the chosen mechanism; false with why, and nothing was sent. */
 bool sasl_exchange_start(struct sasl_exchange *exchange, struct verdict *why);
 
@@ -70,13 +74,20 @@ void sasl_exchange_challenge(struct sasl_exchange *exchange, const char *challen
 /* True while the key is derived: the server has no turn. */
 bool sasl_exchange_is_deriving(const struct sasl_exchange *exchange);
 
+/*
+ * The server said no, for good.  True when AUTH was sent once more, bound to the channel in another
+ * way: tls-server-end-point is what many a server knows only, and no password was guessed at so
+ * far.  Nothing weaker is tried, ever.
+ */
+bool sasl_exchange_rebind(struct sasl_exchange *exchange);
+
 /* True, with our reason in why, when the exchange was cancelled: whatever the reply is, it failed.
  */
 bool sasl_exchange_was_cancelled(const struct sasl_exchange *exchange, struct verdict *why);
 
 /*
- * What the server has refused, for people: "AUTH", or "the token (...)" with what it said of that
- * inside the exchange.
+ * What the server has refused, for people: "AUTH", with the ways to bind it where it may be those,
+ * or "the token (...)" with what it said of that inside the exchange.
  */
 void sasl_exchange_refused_name(const struct sasl_exchange *exchange, char *name, size_t size);
 

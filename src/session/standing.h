@@ -34,7 +34,7 @@ void standing_note_success(struct record *record);
  */
 bool standing_renews_token(unsigned long *renewed, unsigned long refused);
 
-/* A login by this mechanism, NULL: none.  True when the record has changed. */
+/* A login by that name (session/sasl_exchange.h), NULL: none.  True when the record has changed. */
 bool standing_note_login(struct record *record, const char *mechanism);
 
 /* Whatever the server offers from now on will do. */

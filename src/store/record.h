@@ -20,7 +20,7 @@ struct record {
 	unsigned auth_failures; /* refused passwords in a row */
 	int64_t blocked_until; /* wall ms of the one try a day; 0: not blocked for authentication */
 	char fingerprint[65];  /* of the configuration the refusals belong to */
-	char mechanism[24];    /* of the last login, by name; "": none is known */
+	char mechanism[48];    /* of the last login, by sasl_login_name(); "": none is known */
 	unsigned lacking; /* what the server offers and cannot do, see deliver/shortcomings.h */
 	int64_t lacking_since;
 	int64_t error_time;

@@ -173,7 +173,7 @@ class Pop3Session(Session):
             self.let_in(self.peer.tokens.judge(mechanism, initial, self.ask))
         elif mechanism in scram.MECHANISMS:
             passwords = {user: box.password for user, box in self.peer.mailboxes.items()}
-            self.let_in(scram.judge(mechanism, passwords, initial, self.ask))
+            self.let_in(scram.judge(mechanism, passwords, initial, self.ask, self.peer.channel))
         elif mechanism == "EXTERNAL":
             self.log_in_external(initial)
         else:
@@ -327,6 +327,7 @@ class Pop3Peer(Peer):
         self.without = set()
         self.mechanisms = ["PLAIN"]
         self.tokens = bearer.Tokens()
+        self.channel = scram.Channel()
 
     def add_mailbox(self, user, password="pass word", **settings):
         mailbox = Mailbox(user, password, **settings)

@@ -162,7 +162,10 @@ class SmtpSession(Session):
         elif mechanism.upper() in bearer.MECHANISMS:
             self.let_in(self.peer.tokens.judge(mechanism.upper(), initial, self.ask))
         elif mechanism.upper() in scram.MECHANISMS:
-            self.let_in(scram.judge(mechanism.upper(), self.peer.users, initial, self.ask))
+            peer = self.peer
+            self.let_in(
+                scram.judge(mechanism.upper(), peer.users, initial, self.ask, peer.channel)
+            )
         else:
             getattr(self, "log_in_" + mechanism.lower())(initial)
 
@@ -341,6 +344,7 @@ class SmtpPeer(Peer):
         self.greeting = "peer.example ESMTP ready"
         self.users = {}
         self.tokens = bearer.Tokens()
+        self.channel = scram.Channel()
         self.mechanisms = ["PLAIN", "LOGIN"]
         self.without = set()
         self.chunking = False

@@ -132,6 +132,7 @@ takes_nothing_weaker_than_before(void **state)
 	    {"SCRAM-SHA-1", BIT(PLAIN), 0, false},
 	    {"SCRAM-SHA-256", BIT(SCRAM_SHA_1) | BIT(PLAIN), 0, false},
 	    {"SCRAM-SHA-256-PLUS", BIT(SCRAM_SHA_256), 0, false},
+	    {"SCRAM-SHA-256-PLUS tls-server-end-point", BIT(SCRAM_SHA_256), 0, false},
 	    {"SCRAM-SHA-1", BIT(SCRAM_SHA_256), 0, true},
 	    {"SCRAM-SHA-256", BIT(SCRAM_SHA_256) | BIT(PLAIN), 0, true},
 	    {"SCRAM-SHA-256", BIT(PLAIN), BIT(PLAIN), true}, /* auth says so */
@@ -144,13 +145,76 @@ takes_nothing_weaker_than_before(void **state)
 		    make_terms(row[i].offered, row[i].allowed, PASSWORD, true);
 		struct verdict why = VERDICT_OK;
 		enum auth_mechanism m;
+		char text[64];
 
 		terms.served = row[i].served;
 		assert_int_equal(sasl_choose(&terms, &m, &why), row[i].taken);
 		assert_int_equal(why.kind, row[i].taken ? FAIL_NONE : FAIL_AUTH);
 		assert_int_equal(why.hint, row[i].taken ? HINT_NONE : HINT_WEAKER);
-		assert_true(row[i].taken || strstr(why.text, row[i].served) != NULL);
+		if (row[i].taken)
+			continue;
+		snprintf(text, sizeof text, "the last login was by %.*s, and",
+		    (int)strcspn(row[i].served, " "), row[i].served);
+		assert_memory_equal(why.text, text, strlen(text));
 	}
+}
+
+/* RFC 5802 section 6: "y" is for a server that does not seem to bind, where we would. */
+static void
+tells_a_server_that_it_could_bind(void **state)
+{
+	static const struct {
+		uint32_t offered, allowed; /* allowed 0: auto */
+		bool is_tls, can_bind;
+		enum auth_mechanism mechanism;
+		bool is_unoffered;
+	} row[] = {
+	    {BIT(SCRAM_SHA_256), 0, true, true, AUTH_SCRAM_SHA_256, true},
+	    {BIT(SCRAM_SHA_256), 0, true, false, AUTH_SCRAM_SHA_256, true},
+	    {BIT(SCRAM_SHA_256), 0, false, false, AUTH_SCRAM_SHA_256, false},
+	    {BIT(SCRAM_SHA_256), BIT(SCRAM_SHA_256), true, true, AUTH_SCRAM_SHA_256, false},
+	    {BIT(SCRAM_SHA_256) | BIT(SCRAM_SHA_256_PLUS), BIT(SCRAM_SHA_256), true, true,
+		AUTH_SCRAM_SHA_256, false},
+	    {BIT(SCRAM_SHA_256) | BIT(SCRAM_SHA_256_PLUS), 0, true, false, AUTH_SCRAM_SHA_256,
+		false},
+	    {BIT(SCRAM_SHA_256), BIT(SCRAM_SHA_256) | BIT(SCRAM_SHA_256_PLUS), true, true,
+		AUTH_SCRAM_SHA_256, true},
+	    {BIT(SCRAM_SHA_256) | BIT(SCRAM_SHA_256_PLUS), 0, true, true, AUTH_SCRAM_SHA_256_PLUS,
+		false},
+	    {BIT(PLAIN), 0, true, true, AUTH_PLAIN, false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(row); i++) {
+		struct sasl_terms terms =
+		    make_terms(row[i].offered, row[i].allowed, PASSWORD, true);
+		struct verdict why = VERDICT_OK;
+		enum auth_mechanism m;
+
+		terms.is_tls = row[i].is_tls;
+		terms.can_bind = row[i].can_bind;
+		assert_true(sasl_choose(&terms, &m, &why));
+		assert_int_equal(m, row[i].mechanism);
+		assert_int_equal(sasl_is_unoffered(&terms, m), row[i].is_unoffered);
+	}
+}
+
+static void
+names_logins(void **state)
+{
+	(void)state;
+	for (int i = 0; i < AUTH_MECHANISM_COUNT; i++) {
+		enum auth_mechanism m = (enum auth_mechanism)i;
+		bool binds = (sasl_mechanism_traits(m) & SASL_TRAIT_BINDING) != 0;
+		const char *name = sasl_login_name(m, true);
+
+		assert_string_equal(sasl_login_name(m, false), auth_mechanism_name(m));
+		assert_int_equal(sasl_login_was_end_point(name), binds);
+		assert_memory_equal(name, auth_mechanism_name(m), strlen(auth_mechanism_name(m)));
+		assert_false(sasl_login_was_end_point(auth_mechanism_name(m)));
+	}
+	assert_false(sasl_login_was_end_point(NULL));
+	assert_false(sasl_login_was_end_point(""));
 }
 
 static void
@@ -236,8 +300,9 @@ takes_terms_from_the_configuration(void **state)
 	sasl_terms_init(&terms, &e, false, false);
 	assert_true(terms.is_private && terms.has_token && !terms.has_password);
 	assert_false(terms.has_certificate);
+	assert_false(terms.is_tls);
 	sasl_terms_init(&terms, &e, true, false);
-	assert_true(terms.has_certificate);
+	assert_true(terms.has_certificate && terms.is_tls);
 }
 
 /* RFC 1939 section 7. */
@@ -768,6 +833,8 @@ main(void)
 	    cmocka_unit_test(reads_lists),
 	    cmocka_unit_test(chooses_the_strongest_that_fits),
 	    cmocka_unit_test(takes_nothing_weaker_than_before),
+	    cmocka_unit_test(tells_a_server_that_it_could_bind),
+	    cmocka_unit_test(names_logins),
 	    cmocka_unit_test(says_why_nothing_fits),
 	    cmocka_unit_test(heeds_what_the_caller_can_do),
 	    cmocka_unit_test(takes_terms_from_the_configuration),

@@ -3,7 +3,6 @@
 #include "tls_fixture.h"
 
 #include "base/xalloc.h"
-#include "net/tls_binding.h"
 
 #include <event2/event.h>
 #include <stdio.h>
@@ -142,59 +141,6 @@ a_session_with_an_unverified_server_is_not_kept(void **state)
 	}
 }
 
-/* -- channel binding -------------------------------------------------------------------------- */
-
-/* Tells the client its own view of the binding, which is the same only without one in between. */
-static void
-tell_binding(struct peer_conn *c)
-{
-	unsigned char data[64];
-	char line[160] = "+OK ";
-	size_t len = 32;
-
-	if (!peer_tls(c))
-		return;
-	if (SSL_version(c->ssl) >= TLS1_3_VERSION)
-		SSL_export_keying_material(
-		    c->ssl, data, len, "EXPORTER-Channel-Binding", 24, NULL, 0, 0);
-	else
-		len = SSL_session_reused(c->ssl) ? SSL_get_finished(c->ssl, data, sizeof data)
-						 : SSL_get_peer_finished(c->ssl, data, sizeof data);
-	for (size_t i = 0; i < len; i++)
-		snprintf(line + strlen(line), 3, "%02x", data[i]);
-	peer_say_line(c, line);
-	peer_drain(c);
-}
-
-static void
-both_sides_have_the_same_binding(void **state)
-{
-	static const int versions[] = {TLS1_2_VERSION, TLS1_3_VERSION};
-	struct tls_binding binding;
-	struct fixture f;
-
-	(void)state;
-	tls_binding_read(NULL, &binding);
-	assert_int_equal(binding.kind, TLS_BINDING_NONE);
-	for (size_t i = 0; i < 4; i++) { /* each version twice: in full, and resumed */
-		if (i % 2 == 0) {
-			begin(&f, tell_binding, &good, TLS_IMPLICIT);
-			SSL_CTX_set_max_proto_version(f.peer.tls, versions[i / 2]);
-		}
-		client_start(&f.c);
-		client_run_until(&f.c, "> ");
-		tls_binding_read(conn_ssl(f.c.conn), &binding);
-		assert_int_equal(binding.kind, i < 2 ? TLS_BINDING_UNIQUE : TLS_BINDING_EXPORTER);
-		char line[160] = "<+OK ";
-		for (size_t j = 0; j < binding.len; j++)
-			snprintf(line + strlen(line), 3, "%02x", binding.data[j]);
-		assert_non_null(strstr(str_text(&f.c.log), line));
-		assert_int_equal(SSL_session_reused(conn_ssl(f.c.conn)), i % 2);
-		if (i % 2 == 1)
-			end(&f);
-	}
-}
-
 /* -- octets ----------------------------------------------------------------------------------- */
 
 #define BIG (3u << 20)
@@ -318,7 +264,6 @@ main(void)
 	    cmocka_unit_test(a_resumed_session_is_described_as_such),
 	    cmocka_unit_test(a_session_with_an_unverified_server_is_not_kept),
 	    cmocka_unit_test(tickets_without_end_leave_others_their_turn),
-	    cmocka_unit_test(both_sides_have_the_same_binding),
 	    cmocka_unit_test(much_arrives_whole),
 	    cmocka_unit_test(much_leaves_whole),
 	};
