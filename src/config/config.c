@@ -191,6 +191,7 @@ auth_mechanism_name(enum auth_mechanism mechanism)
 	static const char *const names[AUTH_MECHANISM_COUNT] = {
 	    [AUTH_EXTERNAL] = "EXTERNAL",
 	    [AUTH_SCRAM_SHA_256_PLUS] = "SCRAM-SHA-256-PLUS",
+	    [AUTH_SCRAM_SHA_1_PLUS] = "SCRAM-SHA-1-PLUS",
 	    [AUTH_SCRAM_SHA_256] = "SCRAM-SHA-256",
 	    [AUTH_SCRAM_SHA_1] = "SCRAM-SHA-1",
 	    [AUTH_OAUTHBEARER] = "OAUTHBEARER",

@@ -21,6 +21,7 @@ static const unsigned traits[AUTH_MECHANISM_COUNT] = {
     [AUTH_EXTERNAL] =
 	SASL_TRAIT_IMPLEMENTED | SASL_TRAIT_SASL | SASL_TRAIT_CERTIFICATE | SASL_TRAIT_CLIENT_FIRST,
     [AUTH_SCRAM_SHA_256_PLUS] = SCRAM | SASL_TRAIT_BINDING,
+    [AUTH_SCRAM_SHA_1_PLUS] = SCRAM | SASL_TRAIT_BINDING,
     [AUTH_SCRAM_SHA_256] = SCRAM,
     [AUTH_SCRAM_SHA_1] = SCRAM,
     [AUTH_OAUTHBEARER] = BEARER,
@@ -275,7 +276,14 @@ sasl_choose(const struct sasl_terms *terms, enum auth_mechanism *mechanism, stru
 static enum auth_mechanism
 bound_form(enum auth_mechanism mechanism)
 {
-	return mechanism == AUTH_SCRAM_SHA_256 ? AUTH_SCRAM_SHA_256_PLUS : mechanism;
+	switch (mechanism) {
+	case AUTH_SCRAM_SHA_256:
+		return AUTH_SCRAM_SHA_256_PLUS;
+	case AUTH_SCRAM_SHA_1:
+		return AUTH_SCRAM_SHA_1_PLUS;
+	default:
+		return mechanism;
+	}
 }
 
 static bool
@@ -304,6 +312,8 @@ sasl_login_name(enum auth_mechanism mechanism, bool is_end_point)
 {
 	if (is_end_point && mechanism == AUTH_SCRAM_SHA_256_PLUS)
 		return "SCRAM-SHA-256-PLUS" END_POINT;
+	if (is_end_point && mechanism == AUTH_SCRAM_SHA_1_PLUS)
+		return "SCRAM-SHA-1-PLUS" END_POINT;
 	return auth_mechanism_name(mechanism);
 }
 

@@ -358,7 +358,8 @@ start_scram(struct sasl_client *c, const struct sasl_settings *settings, struct 
 {
 	bool binds = has_trait(c, SASL_TRAIT_BINDING);
 	const struct scram_settings scram = {
-	    .is_sha256 = c->mechanism != AUTH_SCRAM_SHA_1,
+	    .is_sha256 =
+		c->mechanism == AUTH_SCRAM_SHA_256_PLUS || c->mechanism == AUTH_SCRAM_SHA_256,
 	    .user = c->user,
 	    .secret = c->secret,
 	    .binding_name = binds ? sasl_binding_name(settings->binding) : NULL,

@@ -113,6 +113,23 @@ def test_another_certificate(daemon, begin, certificates):
     assert logins(peer) == [(BOUND, "p=tls-exporter"), (BOUND, END_POINT)]
 
 
+@pytest.mark.parametrize("bound", [BOUND, "SCRAM-SHA-1-PLUS"])
+def test_a_proof_is_given_once(daemon, begin, bound):
+    """Another end of the channel: the server has seen the proof, and no second one."""
+    channel = scram.Channel(in_words=True, tls_exporter=b"the other end's")
+    peer = begin(channel, offer=[bound, UNBOUND, "PLAIN"])
+    daemon.fail("auth", "channel-bindings-dont-match", "somebody may be between")
+    assert logins(peer) == [(bound, "p=tls-exporter")]
+
+
+def test_the_weaker_hash(daemon, begin, channel):
+    peer = begin(channel, offer=["SCRAM-SHA-1-PLUS", "SCRAM-SHA-1", UNBOUND])
+    daemon.fetch()
+    daemon.fetch()
+    flags = ["p=tls-exporter", END_POINT, END_POINT]
+    assert logins(peer) == [("SCRAM-SHA-1-PLUS", flag) for flag in flags]
+
+
 def test_no_way_to_bind_is_taken(daemon, begin):
     """Nothing weaker is tried."""
     peer = begin(scram.Channel())
@@ -192,6 +209,9 @@ def test_an_offer_that_lost_what_binds_for_sending(
     [
         ("implicit", [UNBOUND], "auto", "y"),
         ("starttls", [UNBOUND], [BOUND, UNBOUND], "y"),
+        ("implicit", ["SCRAM-SHA-1"], "auto", "y"),
+        ("implicit", ["SCRAM-SHA-1"], [BOUND, "SCRAM-SHA-1"], "y"),
+        ("implicit", ["SCRAM-SHA-1-PLUS", "SCRAM-SHA-1"], [BOUND, "SCRAM-SHA-1"], "n"),
         ("implicit", [UNBOUND], [UNBOUND], "n"),  # nobody asked for binding
         ("implicit", [BOUND, UNBOUND], [UNBOUND], "n"),  # "y" would be a lie
         ("none", [UNBOUND], "auto", "n"),  # there is no channel
@@ -203,7 +223,7 @@ def test_flags(daemon, begin, certificates, mode, offer, auth, flag):
     channel = scram.Channel(**supports if flag == "n" else {})
     peer = begin(channel, mode, offer=offer, auth=auth)
     assert daemon.fetch()["fetched"] == 1
-    assert logins(peer) == [(UNBOUND, flag)]
+    assert logins(peer) == [(offer[-1], flag)]
 
 
 def test_dovecot_takes_it(daemon, dovecot, certificates):

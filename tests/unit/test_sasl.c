@@ -133,6 +133,8 @@ takes_nothing_weaker_than_before(void **state)
 	    {"SCRAM-SHA-256", BIT(SCRAM_SHA_1) | BIT(PLAIN), 0, false},
 	    {"SCRAM-SHA-256-PLUS", BIT(SCRAM_SHA_256), 0, false},
 	    {"SCRAM-SHA-256-PLUS tls-server-end-point", BIT(SCRAM_SHA_256), 0, false},
+	    {"SCRAM-SHA-256-PLUS", BIT(SCRAM_SHA_1_PLUS), 0, true},
+	    {"SCRAM-SHA-1-PLUS", BIT(SCRAM_SHA_256), 0, false},
 	    {"SCRAM-SHA-1", BIT(SCRAM_SHA_256), 0, true},
 	    {"SCRAM-SHA-256", BIT(SCRAM_SHA_256) | BIT(PLAIN), 0, true},
 	    {"SCRAM-SHA-256", BIT(PLAIN), BIT(PLAIN), true}, /* auth says so */
@@ -147,6 +149,7 @@ takes_nothing_weaker_than_before(void **state)
 		enum auth_mechanism m;
 		char text[64];
 
+		terms.can_bind = true;
 		terms.served = row[i].served;
 		assert_int_equal(sasl_choose(&terms, &m, &why), row[i].taken);
 		assert_int_equal(why.kind, row[i].taken ? FAIL_NONE : FAIL_AUTH);
@@ -180,6 +183,13 @@ tells_a_server_that_it_could_bind(void **state)
 	    {BIT(SCRAM_SHA_256), BIT(SCRAM_SHA_256) | BIT(SCRAM_SHA_256_PLUS), true, true,
 		AUTH_SCRAM_SHA_256, true},
 	    {BIT(SCRAM_SHA_256) | BIT(SCRAM_SHA_256_PLUS), 0, true, true, AUTH_SCRAM_SHA_256_PLUS,
+		false},
+	    {BIT(SCRAM_SHA_1), 0, true, true, AUTH_SCRAM_SHA_1, true},
+	    {BIT(SCRAM_SHA_1), BIT(SCRAM_SHA_1) | BIT(SCRAM_SHA_256_PLUS), true, true,
+		AUTH_SCRAM_SHA_1, true},
+	    {BIT(SCRAM_SHA_1) | BIT(SCRAM_SHA_1_PLUS), BIT(SCRAM_SHA_1) | BIT(SCRAM_SHA_256_PLUS),
+		true, true, AUTH_SCRAM_SHA_1, false},
+	    {BIT(SCRAM_SHA_1_PLUS) | BIT(SCRAM_SHA_256), 0, true, true, AUTH_SCRAM_SHA_1_PLUS,
 		false},
 	    {BIT(PLAIN), 0, true, true, AUTH_PLAIN, false},
 	};
@@ -697,6 +707,10 @@ binds_scram_to_the_channel(void **state)
 	    AUTH_SCRAM_SHA_256_PLUS, "SCRAM-SHA-256-PLUS", "0123456789abcdef", "0123456789abcdef"));
 	assert_false(binds(
 	    AUTH_SCRAM_SHA_256_PLUS, "SCRAM-SHA-256-PLUS", "0123456789abcdef", "another channel."));
+	assert_true(binds(
+	    AUTH_SCRAM_SHA_1_PLUS, "SCRAM-SHA-1-PLUS", "0123456789abcdef", "0123456789abcdef"));
+	assert_false(binds(
+	    AUTH_SCRAM_SHA_1_PLUS, "SCRAM-SHA-1-PLUS", "0123456789abcdef", "another channel."));
 	assert_true(binds(AUTH_SCRAM_SHA_256, "SCRAM-SHA-256", "0123456789abcdef", ""));
 }
 
