@@ -60,8 +60,9 @@ smtp_disorder(struct smtp_session *s, const char *stage, const char *what)
 static const char *
 next_step(const struct smtp_session *s, enum fail kind, int code)
 {
-	if (kind == FAIL_AUTH && s->config->endpoint.secret.kind == SECRET_TOKEN_COMMAND)
-		return sasl_exchange_advice(&s->config->endpoint);
+	if (kind == FAIL_AUTH && (s->config->endpoint.secret.kind == SECRET_TOKEN_COMMAND ||
+				     sasl_exchange_is_binding_refused(s->login)))
+		return sasl_exchange_advice(&s->config->endpoint, s->login);
 	if (kind == FAIL_AUTH)
 		return "check user and password; some providers want a password made for "
 		       "this application";
@@ -394,6 +395,8 @@ on_failed(struct smtp_session *s, const struct verdict *why)
 		transcript_note(s->transcript, "the server closed between messages");
 	else if (s->state != SMTP_STATE_QUIT)
 		s->why = *why;
+	if (s->state == SMTP_STATE_LOGIN)
+		sasl_exchange_explain_end(s->login, &s->why);
 	smtp_set_state(s, SMTP_STATE_CLOSED);
 }
 

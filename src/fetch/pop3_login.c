@@ -270,6 +270,12 @@ may_be_about_login(const struct pop3_reply *reply)
 	return (hint == HINT_NONE || hint == HINT_AUTH) && !says_maildrop_locked(reply->text);
 }
 
+void
+pop3_login_explain_end(const struct pop3_login *l, struct verdict *why)
+{
+	sasl_exchange_explain_end(l->exchange, why);
+}
+
 static enum pop3_login_step
 on_refused(struct pop3_login *l, const struct pop3_reply *reply, struct verdict *why)
 {
@@ -285,7 +291,7 @@ on_refused(struct pop3_login *l, const struct pop3_reply *reply, struct verdict 
 	else
 		snprintf(what, sizeof what, "%s", awaited_name(l));
 	pop3_refusal(why, settings->transcript, FAIL_AUTH, "login", l->settings.server, what, reply,
-	    sasl_exchange_advice(settings->endpoint));
+	    sasl_exchange_advice(settings->endpoint, l->exchange));
 	return POP3_LOGIN_FAILED;
 }
 

@@ -37,6 +37,9 @@ enum pop3_login_step pop3_login_start(struct pop3_login *login, struct verdict *
 enum pop3_login_step pop3_login_reply(
     struct pop3_login *login, const char *line, struct verdict *why);
 
+/* The connection ended during the login: sasl_exchange_explain_end(). */
+void pop3_login_explain_end(const struct pop3_login *login, struct verdict *why);
+
 /* sasl_exchange_login_name(), static; NULL: there was no login, or not yet. */
 const char *pop3_login_mechanism(const struct pop3_login *login);
 

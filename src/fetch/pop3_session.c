@@ -63,7 +63,7 @@ pop3_refused(struct pop3_session *s, enum fail plain, const char *stage, const c
     const struct pop3_reply *reply)
 {
 	pop3_refusal(&s->why, s->transcript, plain, stage, s->server, what, reply,
-	    sasl_exchange_advice(&s->config->endpoint));
+	    sasl_exchange_advice(&s->config->endpoint, NULL));
 	return POP3_CLOSED;
 }
 
@@ -148,6 +148,8 @@ static void
 on_failed(struct pop3_session *s, const struct verdict *why)
 {
 	s->why = *why;
+	if (s->state == POP3_LOGIN)
+		pop3_login_explain_end(s->login, &s->why);
 	pop3_set_state(s, POP3_CLOSED);
 }
 

@@ -192,6 +192,12 @@ binding_name(const struct tls_binding *binding)
 	return sasl_binding_name(binding_kind(binding));
 }
 
+bool
+sasl_exchange_is_binding_refused(const struct sasl_exchange *x)
+{
+	return x != NULL && x->client != NULL && sasl_client_may_rebind(x->client);
+}
+
 void
 sasl_exchange_refused_name(const struct sasl_exchange *x, char *name, size_t size)
 {
@@ -199,7 +205,7 @@ sasl_exchange_refused_name(const struct sasl_exchange *x, char *name, size_t siz
 
 	if (remark != NULL)
 		snprintf(name, size, "the token (%s)", remark);
-	else if (x->client == NULL || !sasl_client_may_rebind(x->client))
+	else if (!sasl_exchange_is_binding_refused(x))
 		snprintf(name, size, "AUTH");
 	else if (x->binding == 0)
 		snprintf(name, size, "AUTH bound by %s", binding_name(&x->bindings[0]));
@@ -208,9 +214,24 @@ sasl_exchange_refused_name(const struct sasl_exchange *x, char *name, size_t siz
 		    binding_name(&x->bindings[1]));
 }
 
-const char *
-sasl_exchange_advice(const struct endpoint_config *endpoint)
+void
+sasl_exchange_explain_end(const struct sasl_exchange *x, struct verdict *why)
 {
+	char text[sizeof why->text];
+
+	if (x->binding == 0 || !sasl_exchange_is_binding_refused(x))
+		return;
+	snprintf(text, sizeof text, "%s", why->text);
+	verdict_fail(why, FAIL_AUTH, why->stage, "%s, having refused AUTH bound by %s; %s", text,
+	    binding_name(&x->bindings[0]), sasl_exchange_advice(x->settings.endpoint, x));
+}
+
+const char *
+sasl_exchange_advice(const struct endpoint_config *endpoint, const struct sasl_exchange *x)
+{
+	if (sasl_exchange_is_binding_refused(x))
+		return "check user; for a server that cannot bind a login, set auth to mechanisms "
+		       "without -PLUS";
 	return endpoint->secret.kind == SECRET_TOKEN_COMMAND
 		   ? "check user and what token_command prints"
 		   : "check user and password";
@@ -328,8 +349,7 @@ sasl_exchange_start(struct sasl_exchange *x, struct verdict *why)
 bool
 sasl_exchange_rebind(struct sasl_exchange *x)
 {
-	if (x->client == NULL || !sasl_client_may_rebind(x->client) ||
-	    x->binding + 1 >= x->binding_count)
+	if (!sasl_exchange_is_binding_refused(x) || x->binding + 1 >= x->binding_count)
 		return false;
 	transcript_note(x->settings.transcript,
 	    "the server takes no login bound by %s; once more, by %s",

@@ -91,8 +91,21 @@ bool sasl_exchange_was_cancelled(const struct sasl_exchange *exchange, struct ve
  */
 void sasl_exchange_refused_name(const struct sasl_exchange *exchange, char *name, size_t size);
 
-/* What a person is to look at when a secret from this source was refused; static. */
-const char *sasl_exchange_advice(const struct endpoint_config *endpoint);
+/*
+ * The connection ended while the login was under way.  When it was refused once already, and went
+ * on bound in another way, that is what it is about: some servers close behind a refusal.
+ */
+void sasl_exchange_explain_end(const struct sasl_exchange *exchange, struct verdict *why);
+
+/* No way to bind the login was taken, before the server had seen any proof; NULL inside is fine. */
+bool sasl_exchange_is_binding_refused(const struct sasl_exchange *exchange);
+
+/*
+ * What a person is to look at when a secret from this source was refused, by this exchange, which
+ * may be NULL; static.
+ */
+const char *sasl_exchange_advice(
+    const struct endpoint_config *endpoint, const struct sasl_exchange *exchange);
 
 /* The server says yes; false with why when it was not its turn to, or its own proof is missing. */
 bool sasl_exchange_accepted(const struct sasl_exchange *exchange, struct verdict *why);

@@ -9,6 +9,7 @@ import ssl
 import faults
 import pytest
 import scram
+from peer import Hangup
 from support import messages
 from support.daemon import check_error
 from support.spool import RETRY, drop_letters, letter, smtp_account
@@ -17,6 +18,7 @@ BOUND, UNBOUND = "SCRAM-SHA-256-PLUS", "SCRAM-SHA-256"
 OFFER = [BOUND, UNBOUND, "PLAIN"]
 FIRST = {None: "p=tls-exporter", ssl.TLSVersion.TLSv1_2: "p=tls-unique"}
 END_POINT = "p=tls-server-end-point"
+ONCE = {"first": "1h", "max": "1h"}
 
 
 def end_point(pair):
@@ -53,6 +55,30 @@ def begin(daemon, make_peer, certificates):
     return start
 
 
+@pytest.fixture
+def begin_relay(daemon, make_relay, certificates):
+    """The same for sending. `on_auth` is a hook, for a test that wants one from the start."""
+
+    def start(channel, mode="implicit", newest=None, offer=OFFER, on_auth=None, retry=ONCE):
+        relay = make_relay(mode, newest=newest)
+        relay.users = {"box": "pass word"}
+        relay.mechanisms = offer
+        relay.channel = channel
+        if on_auth is not None:
+            relay.on("AUTH", on_auth)
+        keys = {"user": "box", "password": "pass word", "tls_ca_file": certificates["ca"]}
+        daemon.configure(smtp_account(daemon, relay, **keys), retry=retry).start()
+        return relay
+
+    return start
+
+
+def check_sending(spool, kind, *words):
+    """A message waits, for that reason."""
+    spool.drop("one", letter(1))
+    check_error(spool.wait_status(lambda s: s["last_error"], "trouble"), kind, *words)
+
+
 def logins(peer):
     """Mechanism and gs2-cbind-flag of each login begun, in order."""
     begun = []
@@ -77,15 +103,8 @@ def test_fetching(daemon, begin, channel, newest, mode):
     assert logins(peer)[2:] == [(BOUND, END_POINT)] * 2
 
 
-def test_sending(daemon, spool, make_relay, certificates, channel, newest):
-    relay = make_relay("implicit", newest=newest)
-    relay.users = {"box": "pass word"}
-    relay.mechanisms = OFFER
-    relay.channel = channel
-    account = smtp_account(
-        daemon, relay, user="box", password="pass word", tls_ca_file=certificates["ca"]
-    )
-    daemon.configure(account, retry=RETRY).start()
+def test_sending(daemon, spool, begin_relay, channel, newest):
+    relay = begin_relay(channel, newest=newest, retry=RETRY)
     drop_letters(spool, 1)
     spool.wait_empty()
     assert logins(relay) == [(BOUND, FIRST[newest]), (BOUND, END_POINT)]
@@ -133,8 +152,36 @@ def test_the_weaker_hash(daemon, begin, channel):
 def test_no_way_to_bind_is_taken(daemon, begin):
     """Nothing weaker is tried."""
     peer = begin(scram.Channel())
-    daemon.fail("auth", "refused AUTH bound by tls-exporter, and by tls-server-end-point")
+    words = "refused AUTH bound by tls-exporter, and by tls-server-end-point"
+    daemon.fail("auth", words, "without -PLUS")
     assert logins(peer) == [(BOUND, "p=tls-exporter"), (BOUND, END_POINT)]
+
+
+def test_no_way_to_bind_is_taken_for_sending(spool, begin_relay):
+    relay = begin_relay(scram.Channel())
+    check_sending(spool, "auth", "exporter, and by tls-server-end-point", "without -PLUS")
+    assert logins(relay) == [(BOUND, "p=tls-exporter"), (BOUND, END_POINT)]
+
+
+def refuse_and_close(reply):
+    def act(session, _):
+        session.say(reply)
+        session.flush()
+        raise Hangup("refused")
+
+    return act
+
+
+def test_a_server_that_closes_behind_its_refusal(daemon, begin):
+    """It is the refusal that counts, or nobody would stop trying."""
+    peer = begin(scram.Channel())
+    peer.on("AUTH", refuse_and_close("-ERR [AUTH] no"))
+    daemon.fail("auth", "having refused AUTH bound by tls-exporter", "without -PLUS")
+
+
+def test_a_relay_that_closes_behind_its_refusal(spool, begin_relay):
+    begin_relay(scram.Channel(), on_auth=refuse_and_close("535 5.7.8 no"))
+    check_sending(spool, "auth", "having refused AUTH bound by tls-exporter", "without -PLUS")
 
 
 @pytest.mark.parametrize(
@@ -148,20 +195,9 @@ def test_replies_that_are_not_about_the_binding(daemon, begin, reply):
 
 
 @pytest.mark.parametrize("reply", ["454 4.7.0 wait", "421 4.3.2 bye"])
-def test_replies_to_smtp_that_are_not_about_the_binding(
-    daemon, spool, make_relay, certificates, reply
-):
-    relay = make_relay("implicit")
-    relay.users = {"box": "pass word"}
-    relay.mechanisms = OFFER
-    relay.on("AUTH", faults.answer(reply))
-    account = smtp_account(
-        daemon, relay, user="box", password="pass word", tls_ca_file=certificates["ca"]
-    )
-    daemon.configure(account, retry={"first": "1h", "max": "1h"}).start()
-    spool.drop("one", letter(1))
-    status = spool.wait_status(lambda s: s["last_error"], "trouble")
-    check_error(status, "server", "wait|bye")
+def test_replies_to_smtp_that_are_not_about_the_binding(spool, begin_relay, reply):
+    relay = begin_relay(scram.Channel(), on_auth=faults.answer(reply))
+    check_sending(spool, "server", "wait|bye")
     assert logins(relay) == [(BOUND, "p=tls-exporter")]
 
 
@@ -187,20 +223,9 @@ def test_an_offer_that_lost_what_binds(daemon, begin, channel, auth):
     assert logins(peer) == [(UNBOUND, "y")]
 
 
-def test_an_offer_that_lost_what_binds_for_sending(
-    daemon, spool, make_relay, certificates, channel
-):
-    relay = make_relay("starttls")
-    relay.users = {"box": "pass word"}
-    relay.mechanisms = [UNBOUND, "PLAIN"]
-    relay.channel = channel
-    account = smtp_account(
-        daemon, relay, user="box", password="pass word", tls_ca_file=certificates["ca"]
-    )
-    daemon.configure(account, retry={"first": "1h", "max": "1h"}).start()
-    spool.drop("one", letter(1))
-    status = spool.wait_status(lambda s: s["last_error"], "trouble")
-    check_error(status, "auth", "refused")
+def test_an_offer_that_lost_what_binds_for_sending(spool, begin_relay, channel):
+    relay = begin_relay(channel, "starttls", offer=[UNBOUND, "PLAIN"])
+    check_sending(spool, "auth", "refused")
     assert logins(relay) == [(UNBOUND, "y")]
 
 
