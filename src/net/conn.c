@@ -393,3 +393,10 @@ conn_ssl(const struct conn *c)
 {
 	return c->tls != NULL ? tls_ssl(c->tls) : NULL;
 }
+
+void
+conn_forget_sessions(struct conn *c)
+{
+	if (c->tls != NULL)
+		tls_forget_sessions(c->tls);
+}

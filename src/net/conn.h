@@ -138,4 +138,7 @@ uint64_t conn_octets_out(const struct conn *conn);
 /* The SSL object for channel binding (struct ssl_st *), NULL without TLS.  Borrowed. */
 struct ssl_st *conn_ssl(const struct conn *conn);
 
+/* The next connection with these settings makes a whole handshake, with the certificate in it. */
+void conn_forget_sessions(struct conn *conn);
+
 #endif

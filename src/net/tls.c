@@ -55,6 +55,12 @@ offer_session(struct tls *t)
 	SSL_SESSION_free(session);
 }
 
+void
+tls_forget_sessions(struct tls *t)
+{
+	tls_sessions_drop(t->settings.sessions, t->key);
+}
+
 static void
 keep_sessions(struct tls *t)
 {

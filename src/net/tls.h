@@ -55,6 +55,9 @@ enum tls_result tls_write(
 /* For the transcript, after the handshake: see tls_verify_describe(). */
 void tls_describe(const struct tls *tls, struct str *text);
 
+/* Nothing that came so far is resumed. */
+void tls_forget_sessions(struct tls *tls);
+
 struct ssl_st *tls_ssl(const struct tls *tls);
 
 /* The certificate that the server showed, trusted or not; NULL when none came.  Borrowed. */

@@ -66,6 +66,15 @@ shelf_drop_oldest(struct shelf *s)
 }
 
 void
+tls_sessions_drop(struct tls_sessions *t, const char *name)
+{
+	struct shelf *s = table_get(t->shelves, name);
+
+	while (s != NULL && s->count > 0)
+		shelf_drop_oldest(s);
+}
+
+void
 tls_sessions_put(struct tls_sessions *t, const char *name, SSL_SESSION *session)
 {
 	struct shelf *s = table_get(t->shelves, name);

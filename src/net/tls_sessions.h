@@ -22,6 +22,9 @@ void tls_sessions_forget(struct tls_sessions *sessions);
 void tls_sessions_put(
     struct tls_sessions *sessions, const char *name, struct ssl_session_st *session);
 
+/* Those of one server. */
+void tls_sessions_drop(struct tls_sessions *sessions, const char *name);
+
 /* The newest that can still be used, a reference for the caller to drop, or NULL. */
 struct ssl_session_st *tls_sessions_take(struct tls_sessions *sessions, const char *name);
 

@@ -346,9 +346,19 @@ sasl_exchange_start(struct sasl_exchange *x, struct verdict *why)
 	return begin(x, why);
 }
 
+/* The certificate of a resumed session is that of its first handshake, and may be the old one. */
+static void
+doubt_certificate(struct sasl_exchange *x)
+{
+	if ((sasl_mechanism_traits(x->mechanism) & SASL_TRAIT_BINDING) != 0 &&
+	    x->bindings[x->binding].kind == TLS_BINDING_END_POINT)
+		conn_forget_sessions(x->settings.conn);
+}
+
 bool
 sasl_exchange_rebind(struct sasl_exchange *x)
 {
+	doubt_certificate(x);
 	if (!sasl_exchange_is_binding_refused(x) || x->binding + 1 >= x->binding_count)
 		return false;
 	transcript_note(x->settings.transcript,

@@ -202,6 +202,12 @@ conn_ssl(const struct conn *c)
 	return NULL;
 }
 
+void
+conn_forget_sessions(struct conn *c)
+{
+	(void)c;
+}
+
 size_t
 conn_unsent(const struct conn *c)
 {

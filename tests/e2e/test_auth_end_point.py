@@ -132,6 +132,21 @@ def test_another_certificate(daemon, begin, certificates):
     assert logins(peer) == [(BOUND, "p=tls-exporter"), (BOUND, END_POINT)]
 
 
+def test_a_certificate_that_was_replaced(daemon, begin, channel, certificates, newest):
+    """A resumed session still has the old one, and the server tells its new one."""
+    peer = begin(channel, newest=newest)
+    for _ in range(3):
+        daemon.fetch()
+    assert peer.sessions[-1].resumed
+    new = certificates["ending"]
+    peer.tls.load_cert_chain(new.cert, new.key)
+    peer.channel = scram.Channel(tls_server_end_point=end_point(new))
+    daemon.fail("auth", "refused AUTH")
+    assert peer.sessions[-1].resumed
+    daemon.fetch()
+    assert not peer.sessions[-1].resumed
+
+
 @pytest.mark.parametrize("bound", [BOUND, "SCRAM-SHA-1-PLUS"])
 def test_a_proof_is_given_once(daemon, begin, bound):
     """Another end of the channel: the server has seen the proof, and no second one."""
