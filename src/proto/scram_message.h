@@ -39,6 +39,9 @@ struct scram_server_first {
 };
 
 /*
+ * A low iteration count is taken, though RFC 7677 section 4 wants 4096 of servers: it is how theirs
+ * keeps the password, and another count would make another key.
+ *
  * False with why: FAIL_PROTOCOL when it cannot be read or asks for too much; as
  * scram_parse_server_final() says when it is a server-error, which some servers send this early.
  */
