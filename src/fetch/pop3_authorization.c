@@ -31,12 +31,25 @@ pop3_enter_capa(struct pop3_session *s)
 	conn_send(s->conn, "CAPA");
 }
 
+/*
+ * RFC 6856 section 2.1: without UTF8 a server may alter messages that need it, or refuse them.  It
+ * is asked for where the answer stands for the whole session: in the AUTHORIZATION state, and
+ * behind STLS.
+ */
+static enum pop3_state
+before_login(const struct pop3_session *s)
+{
+	if (s->config->endpoint.user == NULL)
+		return POP3_STAT;
+	return s->capabilities.utf8 ? POP3_UTF8 : POP3_LOGIN;
+}
+
 /* RFC 2595 section 4: STLS, then everything learned in clear is asked again. */
 static enum pop3_state
 after_capa(struct pop3_session *s)
 {
 	if (s->config->endpoint.tls != TLS_STARTTLS || conn_is_secured(s->conn))
-		return s->config->endpoint.user != NULL ? POP3_LOGIN : POP3_STAT;
+		return before_login(s);
 	if (s->capabilities.known && !s->capabilities.stls)
 		return pop3_fail(s, FAIL_TLS, "stls",
 		    "%s does not offer STLS, and tls = \"starttls\" never goes on in clear: use "
@@ -89,6 +102,24 @@ pop3_on_stls(struct pop3_session *s, const char *line)
 		return pop3_garbage(s, "stls", line);
 	conn_starttls(s->conn);
 	return POP3_STLS_HANDSHAKE;
+}
+
+void
+pop3_enter_utf8(struct pop3_session *s)
+{
+	conn_send(s->conn, "UTF8");
+}
+
+/* A server that refuses it sends what it did before there was UTF8: mail all the same. */
+enum pop3_state
+pop3_on_utf8(struct pop3_session *s, const char *line)
+{
+	struct pop3_reply reply;
+
+	pop3_parse_reply(line, &reply);
+	if (reply.status != POP3_OK && reply.status != POP3_ERR)
+		return pop3_garbage(s, "utf8", line);
+	return POP3_LOGIN;
 }
 
 /* -- login ----------------------------------------------------------------------------------- */

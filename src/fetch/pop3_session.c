@@ -111,6 +111,7 @@ static const struct pop3_state_row states[POP3_STATE_COUNT] = {
     [POP3_CAPA_ITEM] = {"connecting", SILENCE_SHORT, NULL, pop3_on_capa_item, true},
     [POP3_STLS] = {"handshake", SILENCE_SHORT, pop3_enter_stls, pop3_on_stls, false},
     [POP3_STLS_HANDSHAKE] = {"handshake", SILENCE_SHORT, NULL, NULL, false},
+    [POP3_UTF8] = {"authenticating", SILENCE_SHORT, pop3_enter_utf8, pop3_on_utf8, false},
     [POP3_LOGIN] = {"authenticating", SILENCE_LONG, pop3_enter_login, pop3_on_login, false},
     [POP3_STAT] = {"listing", SILENCE_LONG, pop3_enter_stat, pop3_on_stat, false},
     [POP3_UIDL] = {"listing", SILENCE_LONG, pop3_enter_uidl, pop3_on_uidl, false},

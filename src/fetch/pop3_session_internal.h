@@ -17,8 +17,8 @@ struct event;
 /*
  * What the files of the conversation share; nobody else includes this.  pop3_session.c has the
  * table of states and the events, the others the states of one part each: pop3_authorization.c
- * (greeting, CAPA, STLS, login), pop3_listing.c (STAT, UIDL, LIST), pop3_transfer.c (RETR, DELE,
- * QUIT).  A handler of a line returns the next state.
+ * (greeting, CAPA, STLS, UTF8, login), pop3_listing.c (STAT, UIDL, LIST), pop3_transfer.c (RETR,
+ * DELE, QUIT).  A handler of a line returns the next state.
  */
 enum pop3_state {
 	POP3_RESOLVING,
@@ -29,6 +29,7 @@ enum pop3_state {
 	POP3_CAPA_ITEM,
 	POP3_STLS,
 	POP3_STLS_HANDSHAKE,
+	POP3_UTF8,
 	POP3_LOGIN,
 	POP3_STAT,
 	POP3_UIDL,
@@ -103,6 +104,8 @@ enum pop3_state pop3_on_capa(struct pop3_session *s, const char *line);
 enum pop3_state pop3_on_capa_item(struct pop3_session *s, const char *line);
 void pop3_enter_stls(struct pop3_session *s);
 enum pop3_state pop3_on_stls(struct pop3_session *s, const char *line);
+void pop3_enter_utf8(struct pop3_session *s);
+enum pop3_state pop3_on_utf8(struct pop3_session *s, const char *line);
 void pop3_enter_login(struct pop3_session *s);
 enum pop3_state pop3_on_login(struct pop3_session *s, const char *line);
 
