@@ -41,12 +41,16 @@ maildrop_disarm(struct maildrop *m)
 void
 maildrop_arm(struct maildrop *m, int64_t delay)
 {
-	struct timeval tv = {delay / 1000, delay % 1000 * 1000};
+	int64_t wait = standing_login_wait(&m->record);
+	struct timeval tv;
 
 	if (delay < 0 || m->once || m->stopped) {
 		maildrop_disarm(m);
 		return;
 	}
+	if (delay < wait)
+		delay = wait;
+	tv = (struct timeval){delay / 1000, delay % 1000 * 1000};
 	m->next_attempt = clock_wall() + delay;
 	event_add(m->timer, &tv);
 }

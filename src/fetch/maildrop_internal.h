@@ -75,7 +75,7 @@ struct maildrop {
 	struct maildrop_adopt adopt;
 };
 
-/* maildrop.c */
+/* maildrop.c; none by itself with a delay below 0, none before the server lets us in again */
 double maildrop_random(void);
 void maildrop_disarm(struct maildrop *m);
 void maildrop_arm(struct maildrop *m, int64_t delay);

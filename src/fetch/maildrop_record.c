@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/secret.h"
 #include "config/config.h"
+#include "fetch/expiry.h"
 #include "fetch/poll.h"
 #include "fetch/schedule.h"
 #include "session/standing.h"
@@ -97,6 +98,20 @@ note_success(struct maildrop *m, const struct poll_result *result)
 		    m->name, (unsigned long long)result->skipped_large);
 }
 
+/* A session that was cut off early has not heard what the server asks for. */
+static bool
+note_demands(struct maildrop *m, const struct poll_result *result)
+{
+	bool changed = expiry_note(&m->record, m->name, m->account->pop3, result->expire);
+
+	if (result->mechanism != NULL || result->why.hint == HINT_LOGIN_DELAY)
+		m->record.last_login = clock_wall();
+	if (result->mechanism == NULL || result->login_delay == m->record.login_delay)
+		return changed;
+	m->record.login_delay = result->login_delay;
+	return true;
+}
+
 void
 maildrop_note_result(struct maildrop *m, const struct poll_result *result)
 {
@@ -105,6 +120,7 @@ maildrop_note_result(struct maildrop *m, const struct poll_result *result)
 
 	certificate_note(&m->certificate, m->name, m->server, result->certificate_end);
 	changed = standing_note_login(&m->record, result->mechanism) || changed;
+	changed = note_demands(m, result) || changed;
 	m->weaker = result->why.hint == HINT_WEAKER;
 
 	m->polls++;

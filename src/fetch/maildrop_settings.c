@@ -41,6 +41,29 @@ same_polling(const struct pop3_config *a, const struct pop3_config *b)
 	       secret_source_equal(&a->endpoint.secret, &b->endpoint.secret);
 }
 
+static bool
+same_keep(const struct pop3_config *a, const struct pop3_config *b)
+{
+	return a->keep == b->keep && a->keep_for == b->keep_for;
+}
+
+static bool
+same_server(const struct pop3_config *a, const struct pop3_config *b)
+{
+	return strcmp(a->endpoint.host, b->endpoint.host) == 0 &&
+	       a->endpoint.port == b->endpoint.port;
+}
+
+/* What was heard of the server, and told of it, under settings that are others now. */
+static void
+drop_outdated(struct maildrop *m, const struct pop3_config *before)
+{
+	if (!same_keep(before, m->account->pop3))
+		m->record.expire_told = 0;
+	if (!same_server(before, m->account->pop3))
+		m->record.login_delay = 0;
+}
+
 static void
 take_server_name(struct maildrop *m)
 {
@@ -117,6 +140,8 @@ maildrop_take(struct maildrop *m, struct config *config, const struct account_co
 		mailbox_load(m->mailbox, on_loaded, m);
 	} else {
 		take_mailbox(m);
+		if (before != NULL)
+			drop_outdated(m, before);
 		if (maildrop_check_fingerprint(m) || before == NULL ||
 		    !same_polling(before, settings->pop3)) {
 			maildrop_forgive(m);

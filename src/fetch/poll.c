@@ -267,6 +267,7 @@ on_closed(const struct verdict *why, bool quit_ok, void *arg)
 	p->result.certificate_end = pop3_session_certificate_end(p->session);
 	p->result.mechanism = pop3_session_mechanism(p->session);
 	p->result.login_delay = pop3_session_login_delay(p->session);
+	p->result.expire = pop3_session_expire(p->session);
 	judge_session(p, why);
 	if (p->message_open) {
 		batch_abort(p->batch);
@@ -428,6 +429,7 @@ poll_new(const struct poll_settings *settings, poll_cb *cb, void *arg)
 	p->since = clock_wall();
 	p->since_mono = clock_mono();
 	p->result.on_server = -1;
+	p->result.expire = -1;
 	p->pending = 1;
 	poll_tell_start(p);
 	mailbox_prepare(settings->mailbox, on_prepared, p);

@@ -55,6 +55,7 @@ struct poll_result {
 	uint64_t skipped_large;
 	int64_t on_server;   /* left after QUIT; -1: unknown */
 	int64_t login_delay; /* ms the server asks for between logins */
+	int64_t expire;      /* days, see pop3_session_expire() */
 	uint64_t marked;     /* POLL_MARK_SEEN: how many messages were listed */
 };
 

@@ -133,7 +133,7 @@ after_login_step(struct pop3_session *s, enum pop3_login_step step)
 	case POP3_LOGIN_DONE:
 		transcript_end_login(s->transcript);
 		s->mechanism = pop3_login_mechanism(s->login);
-		return POP3_STAT;
+		return s->capabilities.per_user ? POP3_USER_CAPA : POP3_STAT;
 	case POP3_LOGIN_FAILED:
 		break;
 	}
@@ -163,4 +163,42 @@ enum pop3_state
 pop3_on_login(struct pop3_session *s, const char *line)
 {
 	return after_login_step(s, pop3_login_reply(s->login, line, &s->why));
+}
+
+/* -- CAPA again: LOGIN-DELAY and EXPIRE of this user (RFC 2449 sections 6.5 and 6.7) ---------- */
+
+void
+pop3_enter_user_capa(struct pop3_session *s)
+{
+	pop3_capabilities_init(&s->for_user);
+	conn_send(s->conn, "CAPA");
+}
+
+enum pop3_state
+pop3_on_user_capa(struct pop3_session *s, const char *line)
+{
+	struct pop3_reply reply;
+
+	pop3_parse_reply(line, &reply);
+	if (reply.status == POP3_ERR)
+		return POP3_STAT; /* what it said for everybody holds */
+	if (reply.status != POP3_OK)
+		return pop3_garbage(s, "capa", line);
+	s->lines = 0;
+	return POP3_USER_CAPA_ITEM;
+}
+
+/* Nothing but these two is taken: what is offered to whom is settled by now. */
+enum pop3_state
+pop3_on_user_capa_item(struct pop3_session *s, const char *line)
+{
+	if (strcmp(line, ".") != 0) {
+		pop3_parse_capability(&s->for_user, line);
+		return pop3_endless(s, "capa", CAPA_LINES) ? POP3_CLOSED : POP3_USER_CAPA_ITEM;
+	}
+	if (s->for_user.login_delay >= 0)
+		s->capabilities.login_delay = s->for_user.login_delay;
+	if (s->for_user.expire >= 0)
+		s->capabilities.expire = s->for_user.expire;
+	return POP3_STAT;
 }

@@ -113,6 +113,8 @@ static const struct pop3_state_row states[POP3_STATE_COUNT] = {
     [POP3_STLS_HANDSHAKE] = {"handshake", SILENCE_SHORT, NULL, NULL, false},
     [POP3_UTF8] = {"authenticating", SILENCE_SHORT, pop3_enter_utf8, pop3_on_utf8, false},
     [POP3_LOGIN] = {"authenticating", SILENCE_LONG, pop3_enter_login, pop3_on_login, false},
+    [POP3_USER_CAPA] = {"listing", SILENCE_SHORT, pop3_enter_user_capa, pop3_on_user_capa, false},
+    [POP3_USER_CAPA_ITEM] = {"listing", SILENCE_SHORT, NULL, pop3_on_user_capa_item, true},
     [POP3_STAT] = {"listing", SILENCE_LONG, pop3_enter_stat, pop3_on_stat, false},
     [POP3_UIDL] = {"listing", SILENCE_LONG, pop3_enter_uidl, pop3_on_uidl, false},
     [POP3_UIDL_ITEM] = {"listing", SILENCE_SHORT, NULL, pop3_on_uidl_item, true},
@@ -349,8 +351,21 @@ pop3_session_mechanism(const struct pop3_session *s)
 	return s->mechanism;
 }
 
+/* Whoever asks for more than a day between logins has no mail for anybody. */
+enum { LOGIN_DELAY_MOST = 24 * 3600 };
+
 int64_t
 pop3_session_login_delay(const struct pop3_session *s)
 {
-	return s->capabilities.login_delay > 0 ? s->capabilities.login_delay * 1000 : 0;
+	int64_t seconds = s->capabilities.login_delay;
+
+	if (seconds <= 0)
+		return 0;
+	return seconds < LOGIN_DELAY_MOST ? seconds * 1000 : LOGIN_DELAY_MOST * INT64_C(1000);
+}
+
+int64_t
+pop3_session_expire(const struct pop3_session *s)
+{
+	return s->capabilities.expire;
 }

@@ -108,7 +108,13 @@ int64_t pop3_session_certificate_end(const struct pop3_session *session);
 /* The name of the login (session/sasl_exchange.h), static; NULL: there was none, or not yet. */
 const char *pop3_session_mechanism(const struct pop3_session *session);
 
-/* What CAPA asks for between logins (RFC 2449 LOGIN-DELAY), ms; 0: nothing. */
+/* What CAPA asks for between logins (RFC 2449 LOGIN-DELAY), ms, a day at most; 0: nothing. */
 int64_t pop3_session_login_delay(const struct pop3_session *session);
+
+/*
+ * After how many days the server deletes mail (RFC 2449 EXPIRE); 0: once it was retrieved;
+ * POP3_EXPIRE_NEVER; -1: it does not say.
+ */
+int64_t pop3_session_expire(const struct pop3_session *session);
 
 #endif

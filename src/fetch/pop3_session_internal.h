@@ -17,8 +17,8 @@ struct event;
 /*
  * What the files of the conversation share; nobody else includes this.  pop3_session.c has the
  * table of states and the events, the others the states of one part each: pop3_authorization.c
- * (greeting, CAPA, STLS, UTF8, login), pop3_listing.c (STAT, UIDL, LIST), pop3_transfer.c (RETR,
- * DELE, QUIT).  A handler of a line returns the next state.
+ * (greeting, CAPA, STLS, UTF8, login, CAPA again), pop3_listing.c (STAT, UIDL, LIST),
+ * pop3_transfer.c (RETR, DELE, QUIT).  A handler of a line returns the next state.
  */
 enum pop3_state {
 	POP3_RESOLVING,
@@ -31,6 +31,8 @@ enum pop3_state {
 	POP3_STLS_HANDSHAKE,
 	POP3_UTF8,
 	POP3_LOGIN,
+	POP3_USER_CAPA,
+	POP3_USER_CAPA_ITEM,
 	POP3_STAT,
 	POP3_UIDL,
 	POP3_UIDL_ITEM,
@@ -59,6 +61,7 @@ struct pop3_session {
 	char server[320]; /* "host:port" */
 	char greeting[256];
 	struct pop3_capabilities capabilities;
+	struct pop3_capabilities for_user; /* CAPA behind the login, as far as it was read */
 	struct pop3_login *login;
 	const char *served;      /* borrowed */
 	const char *mechanism;   /* the login, by its name, static; NULL: none */
@@ -108,6 +111,9 @@ void pop3_enter_utf8(struct pop3_session *s);
 enum pop3_state pop3_on_utf8(struct pop3_session *s, const char *line);
 void pop3_enter_login(struct pop3_session *s);
 enum pop3_state pop3_on_login(struct pop3_session *s, const char *line);
+void pop3_enter_user_capa(struct pop3_session *s);
+enum pop3_state pop3_on_user_capa(struct pop3_session *s, const char *line);
+enum pop3_state pop3_on_user_capa_item(struct pop3_session *s, const char *line);
 
 /* pop3_listing.c */
 void pop3_enter_stat(struct pop3_session *s);

@@ -182,14 +182,22 @@ take_sasl(struct pop3_capabilities *c, const char *list)
 	c->sasl |= sasl_mechanisms_from_list(list);
 }
 
+static bool
+says_user(const char *argument)
+{
+	return strncasecmp(argument, "USER", 4) == 0 && !is_alnum(argument[4]);
+}
+
 /* "LOGIN-DELAY minimum [USER]": a number that cannot be read is as good as none. */
 static void
 take_login_delay(struct pop3_capabilities *c, const char *argument)
 {
 	uint64_t seconds;
 
-	if (parse_number_word(&argument, INT64_MAX, &seconds))
-		c->login_delay = (int64_t)seconds;
+	if (!parse_number_word(&argument, INT64_MAX, &seconds))
+		return;
+	c->login_delay = (int64_t)seconds;
+	c->per_user = c->per_user || says_user(argument);
 }
 
 /* "EXPIRE days|NEVER [USER]" */
@@ -198,10 +206,15 @@ take_expire(struct pop3_capabilities *c, const char *argument)
 {
 	uint64_t days;
 
-	if (strncasecmp(argument, "NEVER", 5) == 0 && !is_alnum(argument[5]))
+	if (strncasecmp(argument, "NEVER", 5) == 0 && !is_alnum(argument[5])) {
 		c->expire = POP3_EXPIRE_NEVER;
-	else if (parse_number_word(&argument, INT64_MAX - 1, &days))
+		argument = skip_blanks(argument + 5);
+	} else if (parse_number_word(&argument, INT64_MAX - 1, &days)) {
 		c->expire = (int64_t)days;
+	} else {
+		return;
+	}
+	c->per_user = c->per_user || says_user(argument);
 }
 
 /* Cuts where a UTF-8 sequence begins, for the text is shown to people. */

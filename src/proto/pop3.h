@@ -65,6 +65,7 @@ bool pop3_parse_uidl(const char *line, struct pop3_listing_item *item);
 struct pop3_capabilities {
 	bool known; /* CAPA was answered +OK: set by who sees that answer */
 	bool top, user, uidl, stls, pipelining, resp_codes, auth_resp_code, utf8;
+	bool per_user;            /* LOGIN-DELAY or EXPIRE differ by user: CAPA tells after login */
 	uint32_t sasl;            /* 1u << enum auth_mechanism of config.h, see proto/sasl.h */
 	int64_t login_delay;      /* seconds, -1: not said */
 	int64_t expire;           /* days, -1: not said, POP3_EXPIRE_NEVER */

@@ -90,6 +90,16 @@ standing_take_fingerprint(
 }
 
 int64_t
+standing_login_wait(const struct record *r)
+{
+	int64_t wait = r->last_login + r->login_delay - clock_wall();
+
+	if (wait <= 0)
+		return 0;
+	return wait < r->login_delay ? wait : r->login_delay;
+}
+
+int64_t
 standing_blocked_for(const struct record *r)
 {
 	int64_t wait = r->blocked_until > 0 ? r->blocked_until - clock_wall() : 0;

@@ -50,6 +50,12 @@ void standing_forgive(struct record *record);
 bool standing_take_fingerprint(
     struct record *record, const struct config *config, const struct endpoint_config *endpoint);
 
+/*
+ * How long the server still wants to be left alone behind the last login, ms; 0: it does not.  No
+ * longer than it asked for, whatever a wall clock that leapt says.
+ */
+int64_t standing_login_wait(const struct record *record);
+
 /* How long the account is still blocked for its password, ms; 0: it is not.  A day at most,
  * whatever a wall clock that leapt says. */
 int64_t standing_blocked_for(const struct record *record);

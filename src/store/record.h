@@ -23,6 +23,9 @@ struct record {
 	char mechanism[48];    /* of the last login, by sasl_login_name(); "": none is known */
 	unsigned lacking; /* what the server offers and cannot do, see deliver/shortcomings.h */
 	int64_t lacking_since;
+	int64_t last_login;    /* POP3: when a session that had logged in ended, or came too soon */
+	int64_t login_delay;   /* POP3: ms that the server asks for between logins; 0: nothing */
+	int64_t expire_told;   /* POP3: see expiry_note(); 0: nothing was told */
 	int64_t error_time;
 	enum fail error_kind;
 	char error_text[512];

@@ -115,6 +115,10 @@ static const char *const schema[] = {
     /* The first of the failures in a row. */
     ("ALTER TABLE account ADD COLUMN failing_since INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE outaccount ADD COLUMN failing_since INTEGER NOT NULL DEFAULT 0;"),
+    /* What each POP3 server asks for, and what was told of it. */
+    ("ALTER TABLE account ADD COLUMN last_login INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE account ADD COLUMN login_delay INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE account ADD COLUMN expire_told INTEGER NOT NULL DEFAULT 0;"),
 };
 
 enum { SCHEMA_VERSION = sizeof schema / sizeof *schema };

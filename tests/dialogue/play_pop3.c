@@ -4,6 +4,7 @@
  *   CONFIG key=value ...   also max_size=N; the secret is always "secret"
  *   REPEAT N LEN           the server sends N lines of LEN octets
  *   DO want N...|delete N|go|quit|fail|pause|resume
+ *   DO demands             what the server asks for (LOGIN-DELAY, EXPIRE) is told as an H:
  *   TURN                   the loop takes its next turn
  */
 #include "base/secret.h"
@@ -130,7 +131,7 @@ static const char *
 hint_name(enum fail_hint hint)
 {
 	static const char *const names[] = {
-	    "", " IN-USE", " LOGIN-DELAY", " SYS/TEMP", " SYS/PERM", " AUTH"};
+	    "", " IN-USE", " LOGIN-DELAY", " SYS/TEMP", " SYS/PERM", " AUTH", " WEAKER"};
 
 	return names[hint];
 }
@@ -224,6 +225,9 @@ play_do(struct stage *stage, const struct script_step *step)
 		pop3_session_pause(stage->session);
 	} else if (strcmp(verb, "resume") == 0) {
 		pop3_session_resume(stage->session);
+	} else if (strcmp(verb, "demands") == 0) {
+		script_happened('H', "login delay %" PRId64 " ms, expire %" PRId64,
+		    pop3_session_login_delay(stage->session), pop3_session_expire(stage->session));
 	} else {
 		script_complain(step, "no such verb");
 	}

@@ -305,7 +305,10 @@ class Pop3Session(Session):
     def update(self):
         """What QUIT does to the maildrop."""
         if self.mailbox is not None:
-            self.mailbox.expunge([self.messages[n - 1] for n in sorted(self.deleted)])
+            gone = [self.messages[n - 1] for n in sorted(self.deleted)]
+            if self.peer.expires_retrieved:
+                gone += [m for m in self.messages if m.uid in self.retrieved and m not in gone]
+            self.mailbox.expunge(gone)
             self.deleted.clear()
 
     def do_quit(self, _):
@@ -316,7 +319,8 @@ class Pop3Session(Session):
 
 
 class Pop3Peer(Peer):
-    """`without` names verbs and capabilities that this server does not have."""
+    """`without` names verbs and capabilities that this server does not have, `offers` lines that
+    CAPA tells besides. With `expires_retrieved` QUIT deletes what was retrieved (EXPIRE 0)."""
 
     session_class = Pop3Session
 
@@ -325,6 +329,8 @@ class Pop3Peer(Peer):
         self.greeting = "ready <1896.697170952@peer.example>"
         self.mailboxes = {}
         self.without = set()
+        self.offers = []
+        self.expires_retrieved = False
         self.mechanisms = ["PLAIN"]
         self.tokens = bearer.Tokens()
         self.channel = scram.Channel()
@@ -340,6 +346,7 @@ class Pop3Peer(Peer):
             offered.append("SASL " + " ".join(self.mechanisms))
         if self.tls_mode == "starttls" and not session.secured:
             offered.append("STLS")
+        offered += self.offers
         offered.append("IMPLEMENTATION postrider-peer")
         return [c for c in offered if c.split()[0] not in self.without]
 

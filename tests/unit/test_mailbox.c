@@ -600,6 +600,9 @@ record_survives(void **state)
 	    .blocked_until = 9,
 	    .fingerprint = "abc",
 	    .mechanism = "SCRAM-SHA-256-PLUS",
+	    .last_login = 6,
+	    .login_delay = 900000,
+	    .expire_told = 31,
 	    .error_time = 3,
 	    .error_kind = FAIL_AUTH,
 	    .error_text = "it said \"no\""};

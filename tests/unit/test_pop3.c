@@ -200,7 +200,7 @@ reads_capabilities(void **state)
 	assert_true(c.resp_codes && c.auth_resp_code && c.utf8);
 	assert_int_equal(c.sasl,
 	    1u << AUTH_PLAIN | 1u << AUTH_LOGIN | 1u << AUTH_SCRAM_SHA_256 | 1u << AUTH_XOAUTH2);
-	assert_true(c.login_delay == 900 && c.expire == 60);
+	assert_true(c.login_delay == 900 && c.expire == 60 && c.per_user);
 	assert_string_equal(c.implementation, "Shlemazle\\x1b[0m-v302");
 }
 
@@ -219,6 +219,33 @@ ignores_unreadable_arguments(void **state)
 	assert_true(c.login_delay == -1 && c.expire == -1 && c.sasl == 0 && !c.top);
 	pop3_parse_capability(&c, "EXPIRE never");
 	assert_true(c.expire == POP3_EXPIRE_NEVER);
+}
+
+static void
+knows_what_differs_by_user(void **state)
+{
+	static const struct {
+		const char *line;
+		bool per_user;
+	} row[] = {
+	    {"LOGIN-DELAY 900", false},
+	    {"LOGIN-DELAY 900 user", true},
+	    {"LOGIN-DELAY 900 USERS", false},
+	    {"LOGIN-DELAY soon USER", false},
+	    {"EXPIRE 30", false},
+	    {"EXPIRE 30 USER", true},
+	    {"EXPIRE NEVER", false},
+	    {"EXPIRE NEVER USER", true},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(row); i++) {
+		struct pop3_capabilities c;
+
+		pop3_capabilities_init(&c);
+		pop3_parse_capability(&c, row[i].line);
+		assert_int_equal(c.per_user, row[i].per_user);
+	}
 }
 
 static void
@@ -315,6 +342,7 @@ main(void)
 	    cmocka_unit_test(reads_uidl_items),
 	    cmocka_unit_test(bounds_the_uid),
 	    cmocka_unit_test(reads_capabilities),
+	    cmocka_unit_test(knows_what_differs_by_user),
 	    cmocka_unit_test(ignores_unreadable_arguments),
 	    cmocka_unit_test(cuts_the_implementation_between_characters),
 	    cmocka_unit_test(finds_the_timestamp),

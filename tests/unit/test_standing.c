@@ -133,6 +133,21 @@ other_settings_are_forgiven(void **state)
 	assert_false(standing_take_fingerprint(&r, &config, &endpoint));
 }
 
+static void
+a_server_is_left_alone_as_long_as_it_asks(void **state)
+{
+	struct record r = {.last_login = now - 5 * 60 * 1000, .login_delay = 15 * 60 * 1000};
+
+	(void)state;
+	assert_int_equal(standing_login_wait(&r), 10 * 60 * 1000);
+	r.last_login = now - HOUR;
+	assert_int_equal(standing_login_wait(&r), 0);
+	r.last_login = now + 100 * INT64_C(24 * 3600 * 1000); /* the clock leapt back */
+	assert_int_equal(standing_login_wait(&r), 15 * 60 * 1000);
+	r.login_delay = 0;
+	assert_int_equal(standing_login_wait(&r), 0);
+}
+
 int
 main(void)
 {
@@ -142,6 +157,7 @@ main(void)
 	    cmocka_unit_test(a_success_makes_up_for_all),
 	    cmocka_unit_test(a_block_lasts_a_day_at_most),
 	    cmocka_unit_test(other_settings_are_forgiven),
+	    cmocka_unit_test(a_server_is_left_alone_as_long_as_it_asks),
 	};
 
 	return cmocka_run_group_tests(tests, set_clock, NULL);
