@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "config/config.h"
+#include "fetch/features.h"
 #include "fetch/poll.h"
 #include "fetch/schedule.h"
 #include "session/standing.h"
@@ -134,12 +135,21 @@ conclude(struct maildrop *m, const struct poll_result *result)
 		answer_adopt(m, &result->why, result->marked);
 }
 
-/* What is being adopted is wanted still, and begins anew. */
-static void
-begin_again(struct maildrop *m)
+/*
+ * True when the session is held again at once, and what it came to is nobody's trouble.  A server
+ * that wants a pause between logins is left in peace, though.
+ */
+static bool
+begins_again(struct maildrop *m, const struct poll_result *result)
 {
-	log_info("account=%s the token has ended: another one is fetched", m->name);
-	m->again = m->again || !m->marking;
+	enum features_step step =
+	    features_note(&m->record, m->name, m->account->pop3, &m->trial, result);
+	bool renews = standing_renews_token(&m->renewed, result->stopped ? 0 : result->stale_token);
+
+	m->learned = step == FEATURES_CHANGED;
+	if (renews)
+		log_info("account=%s the token has ended: another one is fetched", m->name);
+	return renews || (step == FEATURES_TRIAL && result->login_delay == 0);
 }
 
 static void
@@ -148,8 +158,9 @@ on_polled(const struct poll_result *result, void *arg)
 	struct maildrop *m = arg;
 	bool failed = result->why.kind != FAIL_NONE;
 
-	if (standing_renews_token(&m->renewed, result->stopped ? 0 : result->stale_token))
-		begin_again(m);
+	/* What is being adopted is wanted still, and begins anew. */
+	if (begins_again(m, result))
+		m->again = m->again || !m->marking;
 	else
 		conclude(m, result);
 	m->marking = false;
@@ -174,6 +185,7 @@ maildrop_start(struct maildrop *m, const char *id)
 	    .account = m->account,
 	    .purpose = marking ? POLL_MARK_SEEN : POLL_FETCH,
 	    .record = &m->record,
+	    .without = features_without(&m->record, m->account->pop3, m->trial),
 	    .id = id,
 	};
 

@@ -70,6 +70,8 @@ struct maildrop {
 	unsigned long refused_generation;
 	bool weaker; /* refused to log in: HINT_WEAKER */
 	struct certificate_watch certificate;
+	unsigned trial;              /* a feature that the next session does without */
+	bool learned;                /* the last one has changed what the record knows of them */
 	unsigned long renewed;       /* standing_renews_token() */
 	struct vault_request *probe; /* has a blocked account's secret changed? */
 	struct maildrop_adopt adopt;

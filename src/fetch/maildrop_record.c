@@ -116,7 +116,7 @@ void
 maildrop_note_result(struct maildrop *m, const struct poll_result *result)
 {
 	bool failed = result->why.kind != FAIL_NONE;
-	bool changed = failed || m->record.failures > 0 || result->fetched > 0;
+	bool changed = failed || m->learned || m->record.failures > 0 || result->fetched > 0;
 
 	certificate_note(&m->certificate, m->name, m->server, result->certificate_end);
 	changed = standing_note_login(&m->record, result->mechanism) || changed;

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "config/config.h"
+#include "fetch/features.h"
 #include "fetch/plan.h"
 #include "fetch/pop3_session.h"
 #include "net/address.h"
@@ -268,6 +269,8 @@ on_closed(const struct verdict *why, bool quit_ok, void *arg)
 	p->result.mechanism = pop3_session_mechanism(p->session);
 	p->result.login_delay = pop3_session_login_delay(p->session);
 	p->result.expire = pop3_session_expire(p->session);
+	p->result.proven = pop3_session_proven(p->session);
+	p->result.suspect = p->stopping ? 0 : pop3_session_suspect(p->session);
 	judge_session(p, why);
 	if (p->message_open) {
 		batch_abort(p->batch);
@@ -354,6 +357,16 @@ static const struct pop3_handler handler = {
 };
 
 static void
+note_features_left_out(const struct poll *p)
+{
+	char text[120];
+
+	features_list(p->settings.without, text, sizeof text);
+	if (*text != '\0')
+		transcript_note(p->transcript, "left out, for the server breaks on it: %s", text);
+}
+
+static void
 poll_connect(struct poll *p)
 {
 	const struct config *config = p->config;
@@ -367,6 +380,7 @@ poll_connect(struct poll *p)
 	    .full = config->log.full,
 	};
 	p->transcript = transcript_open(p->settings.base, p->settings.log_worker, &log);
+	note_features_left_out(p);
 	const struct pop3_session_settings session = {
 	    .base = p->settings.base,
 	    .net = p->settings.net,
@@ -375,6 +389,7 @@ poll_connect(struct poll *p)
 	    .secret = p->secret,
 	    .deriver = vault_deriver(p->settings.vault),
 	    .served = p->settings.record->mechanism,
+	    .without = p->settings.without,
 	};
 	p->session = pop3_session_new(&session, &handler, p);
 }

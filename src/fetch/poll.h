@@ -38,6 +38,7 @@ struct poll_settings {
 	const struct account_config *account; /* of that configuration, with pop3 */
 	enum poll_purpose purpose;
 	const struct record *record; /* what earlier polls came to; borrowed for its life */
+	unsigned without;            /* a set of enum pop3_feature */
 	const char *id;              /* "000123" */
 };
 
@@ -47,6 +48,8 @@ struct poll_result {
 	int64_t certificate_end;   /* wall ms, 0: unknown */
 	bool stopped;              /* ended by poll_stop(): neither success nor failure */
 	unsigned long stale_token; /* of a token held from before, which is refused now; 0: none */
+	unsigned proven;           /* a set of enum pop3_feature, see pop3_session_proven() */
+	unsigned suspect;          /* one of them, or 0, see pop3_session_suspect() */
 	bool more;                 /* the listing may have been a window on more */
 	uint64_t fetched;          /* stored now */
 	uint64_t fetched_octets;

@@ -10,6 +10,14 @@
 /* More lines than any server has capabilities: an answer without end. */
 enum { CAPA_LINES = 1000 };
 
+static enum pop3_state after_capa(struct pop3_session *s);
+
+enum pop3_state
+pop3_ask_capa(struct pop3_session *s)
+{
+	return pop3_lacks(s, POP3_FEATURE_CAPA) ? after_capa(s) : POP3_CAPA;
+}
+
 enum pop3_state
 pop3_on_greeting(struct pop3_session *s, const char *line)
 {
@@ -21,7 +29,7 @@ pop3_on_greeting(struct pop3_session *s, const char *line)
 		return pop3_refused(s, FAIL_SERVER, "greeting", "the connection", &reply);
 	if (reply.status != POP3_OK)
 		return pop3_garbage(s, "greeting", line);
-	return POP3_CAPA;
+	return pop3_ask_capa(s);
 }
 
 void
@@ -41,7 +49,7 @@ before_login(const struct pop3_session *s)
 {
 	if (s->config->endpoint.user == NULL)
 		return POP3_STAT;
-	return s->capabilities.utf8 ? POP3_UTF8 : POP3_LOGIN;
+	return s->capabilities.utf8 && !pop3_lacks(s, POP3_FEATURE_UTF8) ? POP3_UTF8 : POP3_LOGIN;
 }
 
 /* RFC 2595 section 4: STLS, then everything learned in clear is asked again. */
@@ -64,8 +72,10 @@ pop3_on_capa(struct pop3_session *s, const char *line)
 	struct pop3_reply reply;
 
 	pop3_parse_reply(line, &reply);
-	if (reply.status == POP3_ERR)
+	if (reply.status == POP3_ERR) {
+		s->proven |= POP3_FEATURE_CAPA;
 		return after_capa(s); /* a server from before RFC 2449 */
+	}
 	if (reply.status != POP3_OK)
 		return pop3_garbage(s, "capa", line);
 	s->capabilities.known = true;
@@ -76,8 +86,10 @@ pop3_on_capa(struct pop3_session *s, const char *line)
 enum pop3_state
 pop3_on_capa_item(struct pop3_session *s, const char *line)
 {
-	if (strcmp(line, ".") == 0)
+	if (strcmp(line, ".") == 0) {
+		s->proven |= POP3_FEATURE_CAPA;
 		return after_capa(s);
+	}
 	if (pop3_endless(s, "capa", CAPA_LINES))
 		return POP3_CLOSED;
 	pop3_parse_capability(&s->capabilities, line);
@@ -119,6 +131,7 @@ pop3_on_utf8(struct pop3_session *s, const char *line)
 	pop3_parse_reply(line, &reply);
 	if (reply.status != POP3_OK && reply.status != POP3_ERR)
 		return pop3_garbage(s, "utf8", line);
+	s->proven |= POP3_FEATURE_UTF8;
 	return POP3_LOGIN;
 }
 

@@ -9,7 +9,7 @@
 /* UIDL and LIST end after what STAT counted, with room for a server that counts badly. */
 enum { LISTING_LINES_SLACK = 10000 };
 
-static bool
+bool
 pop3_pipelines(const struct pop3_session *s)
 {
 	switch (s->config->pipelining) {
@@ -20,7 +20,14 @@ pop3_pipelines(const struct pop3_session *s)
 	case PIPELINING_AUTO:
 		break;
 	}
-	return s->capabilities.pipelining;
+	return s->capabilities.pipelining && !pop3_lacks(s, POP3_FEATURE_PIPELINING);
+}
+
+static bool
+pipelines_transfer(const struct pop3_session *s)
+{
+	return s->config->pipelining == PIPELINING_ON ||
+	       (pop3_pipelines(s) && !pop3_lacks(s, POP3_FEATURE_PIPELINED_TRANSFER));
 }
 
 /* With PIPELINING the three questions about the maildrop leave together. */
@@ -30,14 +37,17 @@ pop3_enter_stat(struct pop3_session *s)
 	conn_send(s->conn, "STAT");
 	if (!pop3_pipelines(s) || s->count_only)
 		return;
-	conn_send(s->conn, "UIDL");
+	if (!pop3_lacks(s, POP3_FEATURE_UIDL))
+		conn_send(s->conn, "UIDL");
 	conn_send(s->conn, "LIST");
 }
 
 static enum pop3_state
 pop3_listed(struct pop3_session *s)
 {
-	pop3_window_allow_pipelining(s->window, pop3_pipelines(s));
+	if (pop3_pipelines(s))
+		s->proven |= POP3_FEATURE_PIPELINING;
+	pop3_window_allow_pipelining(s->window, pipelines_transfer(s));
 	conn_set_silence(s->conn, 0);
 	s->handler->listed(s->listing, s->by_uid, s->arg);
 	return POP3_TRANSFER;
@@ -58,7 +68,8 @@ pop3_on_stat(struct pop3_session *s, const char *line)
 		return POP3_QUIT;
 	if (s->maildrop_count == 0 && !pop3_pipelines(s))
 		return pop3_listed(s);
-	return POP3_UIDL;
+	s->by_uid = !pop3_lacks(s, POP3_FEATURE_UIDL);
+	return s->by_uid ? POP3_UIDL : POP3_LIST;
 }
 
 void
@@ -90,8 +101,10 @@ pop3_on_uidl_item(struct pop3_session *s, const char *line)
 {
 	struct pop3_listing_item item;
 
-	if (strcmp(line, ".") == 0)
+	if (strcmp(line, ".") == 0) {
+		s->proven |= POP3_FEATURE_UIDL;
 		return POP3_LIST;
+	}
 	if (pop3_endless(s, "uidl", s->maildrop_count + LISTING_LINES_SLACK))
 		return POP3_CLOSED;
 	if (!pop3_parse_uidl(line, &item))

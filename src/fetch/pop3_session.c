@@ -94,6 +94,8 @@ pop3_set_state(struct pop3_session *s, enum pop3_state state)
 	 */
 	if (state == s->state || s->state == POP3_CLOSED)
 		return;
+	if (state == POP3_CLOSED)
+		s->broke_in = s->state;
 	s->state = state;
 	if (states[state].silence > 0 && s->conn != NULL)
 		conn_set_silence(s->conn, pop3_silence(s, states[state].silence));
@@ -143,7 +145,7 @@ on_line(struct pop3_session *s, const struct conn_info *info)
 static void
 on_secured(struct pop3_session *s)
 {
-	pop3_set_state(s, s->state == POP3_STLS_HANDSHAKE ? POP3_CAPA : POP3_GREETING);
+	pop3_set_state(s, s->state == POP3_STLS_HANDSHAKE ? pop3_ask_capa(s) : POP3_GREETING);
 }
 
 /* A server that closes instead of answering QUIT has not told what became of the deletions. */
@@ -211,6 +213,7 @@ pop3_session_new(
 	s->secret = settings->secret != NULL ? secret_ref(settings->secret) : NULL;
 	s->deriver = settings->deriver;
 	s->served = settings->served;
+	s->without = settings->without;
 	s->handler = handler;
 	s->arg = arg;
 	s->by_uid = true;
@@ -307,6 +310,73 @@ pop3_session_resume(struct pop3_session *s)
 {
 	if (s->conn != NULL)
 		conn_resume(s->conn);
+}
+
+bool
+pop3_lacks(const struct pop3_session *s, enum pop3_feature feature)
+{
+	return (s->without & feature) != 0;
+}
+
+unsigned
+pop3_session_proven(const struct pop3_session *s)
+{
+	return s->proven |
+	       (pop3_window_is_proven(s->window) ? POP3_FEATURE_PIPELINED_TRANSFER : 0u);
+}
+
+/* Of several commands that left together some may not have been read: any of them is to blame. */
+static unsigned
+suspect_of_listing(const struct pop3_session *s)
+{
+	bool may_be_uidl = s->broke_in == POP3_UIDL || s->broke_in == POP3_UIDL_ITEM;
+
+	if (s->why.kind != FAIL_SERVER && pop3_pipelines(s))
+		return s->config->pipelining == PIPELINING_AUTO ? POP3_FEATURE_PIPELINING : 0u;
+	return may_be_uidl ? POP3_FEATURE_UIDL : 0u;
+}
+
+static unsigned
+suspect_of_transfer(const struct pop3_session *s)
+{
+	bool is_suspect = s->config->pipelining == PIPELINING_AUTO && s->why.kind != FAIL_SERVER &&
+			  pop3_window_is_pipelined(s->window) && !pop3_window_is_proven(s->window);
+
+	return is_suspect ? POP3_FEATURE_PIPELINED_TRANSFER : 0u;
+}
+
+/* Who is slow but answers has understood. */
+static bool
+is_broken(const struct verdict *why)
+{
+	if (why->kind == FAIL_NETWORK)
+		return strcmp(why->stage, "deadline") != 0;
+	return why->kind == FAIL_PROTOCOL || (why->kind == FAIL_SERVER && why->hint == HINT_NONE);
+}
+
+unsigned
+pop3_session_suspect(const struct pop3_session *s)
+{
+	if (s->state != POP3_CLOSED || !is_broken(&s->why))
+		return 0;
+	switch (s->broke_in) {
+	case POP3_CAPA:
+	case POP3_CAPA_ITEM:
+		return POP3_FEATURE_CAPA;
+	case POP3_UTF8:
+		return POP3_FEATURE_UTF8;
+	case POP3_STAT:
+	case POP3_UIDL:
+	case POP3_UIDL_ITEM:
+	case POP3_LIST:
+	case POP3_LIST_ITEM:
+		return suspect_of_listing(s);
+	case POP3_TRANSFER:
+	case POP3_BODY:
+		return suspect_of_transfer(s);
+	default:
+		return 0;
+	}
 }
 
 bool

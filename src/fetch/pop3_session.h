@@ -53,6 +53,19 @@ struct pop3_handler {
 	void (*closed)(const struct verdict *why, bool quit_ok, void *arg);
 };
 
+/*
+ * What not every server can do although it says so, or cannot even bear to be asked: a session
+ * tells which of them worked, and which was under way when it broke; it goes without those that it
+ * is told to.
+ */
+enum pop3_feature {
+	POP3_FEATURE_CAPA = 1 << 0,
+	POP3_FEATURE_UTF8 = 1 << 1,
+	POP3_FEATURE_UIDL = 1 << 2,
+	POP3_FEATURE_PIPELINING = 1 << 3,         /* STAT, UIDL and LIST together */
+	POP3_FEATURE_PIPELINED_TRANSFER = 1 << 4, /* RETR and DELE, many at a time */
+};
+
 struct pop3_session_settings {
 	struct event_base *base; /* borrowed for the session's life, as all of these */
 	struct net *net;
@@ -61,6 +74,7 @@ struct pop3_session_settings {
 	struct secret *secret;   /* a reference is taken; NULL when the account has no user */
 	struct deriver *deriver; /* for SCRAM; NULL leaves it out */
 	const char *served;      /* the last login, by its name; NULL, "": none */
+	unsigned without;        /* a set of enum pop3_feature */
 
 	/* For a look at the server: STAT and then QUIT; listed() is never called. */
 	bool count_only;
@@ -107,6 +121,15 @@ int64_t pop3_session_certificate_end(const struct pop3_session *session);
 
 /* The name of the login (session/sasl_exchange.h), static; NULL: there was none, or not yet. */
 const char *pop3_session_mechanism(const struct pop3_session *session);
+
+/* A set of enum pop3_feature: those that have worked. */
+unsigned pop3_session_proven(const struct pop3_session *session);
+
+/*
+ * Of a session that the server broke: the enum pop3_feature that it may have broken on; else 0.
+ * Pipelining that is a setting, and not the server's word, is not suspected.
+ */
+unsigned pop3_session_suspect(const struct pop3_session *session);
 
 /* What CAPA asks for between logins (RFC 2449 LOGIN-DELAY), ms, a day at most; 0: nothing. */
 int64_t pop3_session_login_delay(const struct pop3_session *session);

@@ -72,8 +72,10 @@ struct pop3_session {
 	struct pop3_body body;
 	uint32_t body_number;
 	uint64_t body_limit;
-	uint64_t maildrop_count; /* STAT */
-	uint64_t lines;          /* of the multi-line answer under way */
+	uint64_t maildrop_count;  /* STAT */
+	uint64_t lines;           /* of the multi-line answer under way */
+	unsigned without, proven; /* enum pop3_feature */
+	enum pop3_state broke_in; /* where it was when it was closed */
 	bool by_uid;
 	bool count_only;
 	bool dispatching; /* inside on_conn(): its end moves on to QUIT */
@@ -85,6 +87,9 @@ struct pop3_session {
 
 /* The one place that assigns the state; runs what its entry does. */
 void pop3_set_state(struct pop3_session *s, enum pop3_state state);
+
+/* True when the session goes without the feature. */
+bool pop3_lacks(const struct pop3_session *s, enum pop3_feature feature);
 
 /* Fill the verdict and return POP3_CLOSED. */
 enum pop3_state pop3_fail(struct pop3_session *s, enum fail kind, const char *stage,
@@ -101,6 +106,7 @@ enum { SILENCE_SHORT = 60 * 1000, SILENCE_LONG = 10 * 60 * 1000 };
 int64_t pop3_silence(const struct pop3_session *s, int64_t standard);
 
 /* pop3_authorization.c */
+enum pop3_state pop3_ask_capa(struct pop3_session *s);
 enum pop3_state pop3_on_greeting(struct pop3_session *s, const char *line);
 void pop3_enter_capa(struct pop3_session *s);
 enum pop3_state pop3_on_capa(struct pop3_session *s, const char *line);
@@ -116,6 +122,7 @@ enum pop3_state pop3_on_user_capa(struct pop3_session *s, const char *line);
 enum pop3_state pop3_on_user_capa_item(struct pop3_session *s, const char *line);
 
 /* pop3_listing.c */
+bool pop3_pipelines(const struct pop3_session *s);
 void pop3_enter_stat(struct pop3_session *s);
 enum pop3_state pop3_on_stat(struct pop3_session *s, const char *line);
 void pop3_enter_uidl(struct pop3_session *s);

@@ -17,6 +17,8 @@ struct pop3_window {
 	struct pop3_command ring[WINDOW_COMMANDS];
 	unsigned first, count;
 	uint64_t octets;
+	unsigned most;     /* under way at once */
+	uint64_t answered; /* since the beginning */
 
 	uint32_t *deletes; /* wanted, not sent: [delete_first, delete_count) */
 	size_t delete_first, delete_count, delete_cap;
@@ -65,6 +67,8 @@ window_push(struct pop3_window *w, struct pop3_command command)
 {
 	w->ring[(w->first + w->count) % WINDOW_COMMANDS] = command;
 	w->count++;
+	if (w->count > w->most)
+		w->most = w->count;
 	w->octets += command.octets;
 }
 
@@ -111,4 +115,17 @@ pop3_window_done(struct pop3_window *w)
 	w->octets -= w->ring[w->first].octets;
 	w->first = (w->first + 1) % WINDOW_COMMANDS;
 	w->count--;
+	w->answered++;
+}
+
+bool
+pop3_window_is_pipelined(const struct pop3_window *w)
+{
+	return w->most > 1;
+}
+
+bool
+pop3_window_is_proven(const struct pop3_window *w)
+{
+	return w->most > 1 && w->answered >= w->most;
 }

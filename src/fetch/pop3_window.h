@@ -33,6 +33,12 @@ void pop3_window_add_retr(struct pop3_window *window, uint32_t number, uint64_t 
 void pop3_window_want_delete(struct pop3_window *window, uint32_t number);
 bool pop3_window_next_delete(struct pop3_window *window, uint32_t *number);
 
+/* True when several commands were under way at once. */
+bool pop3_window_is_pipelined(const struct pop3_window *window);
+
+/* True when, besides, as many were answered as were ever under way: none was lost. */
+bool pop3_window_is_proven(const struct pop3_window *window);
+
 /* The command that the next reply belongs to; false when nothing is under way. */
 bool pop3_window_first(const struct pop3_window *window, struct pop3_command *command);
 

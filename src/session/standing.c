@@ -85,6 +85,7 @@ standing_take_fingerprint(
 	snprintf(r->fingerprint, sizeof r->fingerprint, "%s", now);
 	standing_forgive(r);
 	standing_forget_login(r);
+	r->proven = 0;
 	r->lacking = 0;
 	return true;
 }

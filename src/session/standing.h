@@ -45,7 +45,7 @@ void standing_forgive(struct record *record);
 
 /*
  * True, and forgiven and forgotten, when the settings are others than those that a password was
- * refused under: what was refused then says nothing about now.
+ * refused under: what was refused then says nothing about now, nor does what the server could do.
  */
 bool standing_take_fingerprint(
     struct record *record, const struct config *config, const struct endpoint_config *endpoint);

@@ -8,29 +8,30 @@
 #define LOAD(table, messages, octets, more)                                                        \
 	"SELECT last_attempt, last_success, " messages ", " octets ", failures, auth_failures,"    \
 	"  blocked_until, fingerprint, error_time, error_kind, error_text,"                        \
-	"  mechanism, failing_since" more "  FROM " table " WHERE name = ?1"
+	"  mechanism, failing_since, lacking, lacking_since" more "  FROM " table                  \
+	" WHERE name = ?1"
 
 #define SAVE(table, messages, octets, more, more_values, more_updates)                             \
 	"INSERT INTO " table " (name, last_attempt, last_success, " messages ", " octets ","       \
 	"  failures, auth_failures, blocked_until, fingerprint, error_time, error_kind,"           \
-	"  error_text, mechanism, failing_since" more ")"                                          \
-	"  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14" more_values ")"    \
+	"  error_text, mechanism, failing_since, lacking, lacking_since" more ")"                  \
+	"  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "             \
+	"?16" more_values ")"                                                                      \
 	"  ON CONFLICT (name) DO UPDATE SET last_attempt = ?2, last_success = ?3, " messages       \
 	" = ?4, " octets " = ?5, failures = ?6, auth_failures = ?7, blocked_until = ?8,"           \
 	"  fingerprint = ?9, error_time = ?10, error_kind = ?11, error_text = ?12,"                \
-	"  mechanism = ?13, failing_since = ?14" more_updates
+	"  mechanism = ?13, failing_since = ?14, lacking = ?15, lacking_since = ?16" more_updates
 
 static const char *const load_sql[] = {
-    [RECORD_POP3] =
-	LOAD("account", "fetched", "fetched_octets", ", last_login, login_delay, expire_told"),
-    [RECORD_SMTP] = LOAD("outaccount", "sent", "sent_octets", ", lacking, lacking_since"),
+    [RECORD_POP3] = LOAD(
+	"account", "fetched", "fetched_octets", ", last_login, login_delay, expire_told, proven"),
+    [RECORD_SMTP] = LOAD("outaccount", "sent", "sent_octets", ""),
 };
 static const char *const save_sql[] = {
-    [RECORD_POP3] =
-	SAVE("account", "fetched", "fetched_octets", ", last_login, login_delay, expire_told",
-	    ", ?15, ?16, ?17", ", last_login = ?15, login_delay = ?16, expire_told = ?17"),
-    [RECORD_SMTP] = SAVE("outaccount", "sent", "sent_octets", ", lacking, lacking_since",
-	", ?15, ?16", ", lacking = ?15, lacking_since = ?16"),
+    [RECORD_POP3] = SAVE("account", "fetched", "fetched_octets",
+	", last_login, login_delay, expire_told, proven", ", ?17, ?18, ?19, ?20",
+	", last_login = ?17, login_delay = ?18, expire_told = ?19, proven = ?20"),
+    [RECORD_SMTP] = SAVE("outaccount", "sent", "sent_octets", "", "", ""),
 };
 
 static void
@@ -67,23 +68,18 @@ read_record(sqlite3_stmt *query, struct record *r)
 	copy_column(r->error_text, sizeof r->error_text, query, 10);
 	copy_column(r->mechanism, sizeof r->mechanism, query, 11);
 	r->failing_since = sqlite3_column_int64(query, 12);
+	r->lacking = (unsigned)sqlite3_column_int64(query, 13);
+	r->lacking_since = sqlite3_column_int64(query, 14);
 }
 
 /* What only a POP3 server tells. */
 static void
 read_pop3(sqlite3_stmt *query, struct record *r)
 {
-	r->last_login = sqlite3_column_int64(query, 13);
-	r->login_delay = sqlite3_column_int64(query, 14);
-	r->expire_told = sqlite3_column_int64(query, 15);
-}
-
-/* What only an SMTP server lacks. */
-static void
-read_smtp(sqlite3_stmt *query, struct record *r)
-{
-	r->lacking = (unsigned)sqlite3_column_int64(query, 13);
-	r->lacking_since = sqlite3_column_int64(query, 14);
+	r->last_login = sqlite3_column_int64(query, 15);
+	r->login_delay = sqlite3_column_int64(query, 16);
+	r->expire_told = sqlite3_column_int64(query, 17);
+	r->proven = (unsigned)sqlite3_column_int64(query, 18);
 }
 
 enum log_level
@@ -110,8 +106,6 @@ record_load(struct state *state, enum record_side side, const char *account, str
 		read_record(query, record);
 		if (side == RECORD_POP3)
 			read_pop3(query, record);
-		else
-			read_smtp(query, record);
 		sqlite3_reset(query);
 	}
 	return why->kind == FAIL_NONE;
@@ -139,13 +133,13 @@ record_save(struct state *state, enum record_side side, const char *account, con
 	sqlite3_bind_text(query, 12, r->error_text, -1, SQLITE_STATIC);
 	sqlite3_bind_text(query, 13, r->mechanism, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(query, 14, r->failing_since);
+	sqlite3_bind_int64(query, 15, r->lacking);
+	sqlite3_bind_int64(query, 16, r->lacking_since);
 	if (side == RECORD_POP3) {
-		sqlite3_bind_int64(query, 15, r->last_login);
-		sqlite3_bind_int64(query, 16, r->login_delay);
-		sqlite3_bind_int64(query, 17, r->expire_told);
-	} else {
-		sqlite3_bind_int64(query, 15, r->lacking);
-		sqlite3_bind_int64(query, 16, r->lacking_since);
+		sqlite3_bind_int64(query, 17, r->last_login);
+		sqlite3_bind_int64(query, 18, r->login_delay);
+		sqlite3_bind_int64(query, 19, r->expire_told);
+		sqlite3_bind_int64(query, 20, r->proven);
 	}
 	return state_run(state, query, why);
 }

@@ -21,8 +21,10 @@ struct record {
 	int64_t blocked_until; /* wall ms of the one try a day; 0: not blocked for authentication */
 	char fingerprint[65];  /* of the configuration the refusals belong to */
 	char mechanism[48];    /* of the last login, by sasl_login_name(); "": none is known */
-	unsigned lacking; /* what the server offers and cannot do, see deliver/shortcomings.h */
-	int64_t lacking_since;
+	/* What the server cannot do, whatever it says: fetch/features.h, deliver/shortcomings.h. */
+	unsigned lacking;
+	int64_t lacking_since; /* wall ms, of the last of them */
+	unsigned proven;       /* POP3: features that have worked, see fetch/features.h */
 	int64_t last_login;    /* POP3: when a session that had logged in ended, or came too soon */
 	int64_t login_delay;   /* POP3: ms that the server asks for between logins; 0: nothing */
 	int64_t expire_told;   /* POP3: see expiry_note(); 0: nothing was told */

@@ -119,6 +119,10 @@ static const char *const schema[] = {
     ("ALTER TABLE account ADD COLUMN last_login INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE account ADD COLUMN login_delay INTEGER NOT NULL DEFAULT 0;"
      "ALTER TABLE account ADD COLUMN expire_told INTEGER NOT NULL DEFAULT 0;"),
+    /* What each POP3 server can do, and what it cannot although it says so. */
+    ("ALTER TABLE account ADD COLUMN proven INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE account ADD COLUMN lacking INTEGER NOT NULL DEFAULT 0;"
+     "ALTER TABLE account ADD COLUMN lacking_since INTEGER NOT NULL DEFAULT 0;"),
 };
 
 enum { SCHEMA_VERSION = sizeof schema / sizeof *schema };

@@ -1,11 +1,10 @@
 /*
  * Plays tests/dialogue/pop3-*.txt against the real POP3 session.  Steps, besides those of steps.h:
  *
- *   CONFIG key=value ...   also max_size=N; the secret is always "secret"
- *   REPEAT N LEN           the server sends N lines of LEN octets
- *   DO want N...|delete N|go|quit|fail|pause|resume
- *   DO demands             what the server asks for (LOGIN-DELAY, EXPIRE) is told as an H:
- *   TURN                   the loop takes its next turn
+ *   CONFIG key=value ...   also max_size=N, without=FEATURE (given again: more); the secret is
+ * always "secret" REPEAT N LEN           the server sends N lines of LEN octets DO want N...|delete
+ * N|go|quit|fail|pause|resume DO demands             what the server asks for (LOGIN-DELAY, EXPIRE)
+ * is told as an H: TURN                   the loop takes its next turn
  */
 #include "base/secret.h"
 #include "base/str.h"
@@ -35,7 +34,10 @@ struct stage {
 	struct str message;
 	size_t reserved;
 	bool count_only;
+	unsigned without;
 };
+
+static const char *const features[] = {"CAPA", "UTF8", "UIDL", "PIPELINING", "TRANSFER"};
 
 /* -- the owner ------------------------------------------------------------------------------- */
 
@@ -136,16 +138,28 @@ hint_name(enum fail_hint hint)
 	return names[hint];
 }
 
+/* Nothing, when nothing is suspected. */
+static void
+name_suspect(char *text, size_t size, unsigned suspect)
+{
+	*text = '\0';
+	for (size_t i = 0; i < sizeof features / sizeof *features; i++)
+		if (suspect == 1u << i)
+			snprintf(text, size, ", %s suspected", features[i]);
+}
+
 static void
 on_closed(const struct verdict *why, bool quit_ok, void *arg)
 {
 	struct stage *stage = arg;
+	char suspect[40];
 
+	name_suspect(suspect, sizeof suspect, pop3_session_suspect(stage->session));
 	if (why->kind == FAIL_NONE)
 		script_happened('H', "closed ok%s", quit_ok ? ", quit answered" : "");
 	else
-		script_happened('H', "closed %s at %s%s", verdict_kind_name(why->kind), why->stage,
-		    hint_name(why->hint));
+		script_happened('H', "closed %s at %s%s%s", verdict_kind_name(why->kind),
+		    why->stage, hint_name(why->hint), suspect);
 	pop3_session_free(&stage->session);
 }
 
@@ -165,6 +179,18 @@ static const struct pop3_handler handler = {
 /* -- the steps ------------------------------------------------------------------------------- */
 
 static bool
+add_feature(unsigned *set, const char *name)
+{
+	for (size_t i = 0; i < sizeof features / sizeof *features; i++) {
+		if (strcmp(name, features[i]) == 0) {
+			*set |= 1u << i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static bool
 set_key(const char *key, const char *value, void *arg)
 {
 	struct stage *stage = arg;
@@ -172,6 +198,8 @@ set_key(const char *key, const char *value, void *arg)
 
 	if (strcmp(key, "count_only") == 0)
 		stage->count_only = true;
+	else if (strcmp(key, "without") == 0)
+		return add_feature(&stage->without, value);
 	else if (strcmp(key, "max_size") == 0)
 		c->max_size = strtoull(value, NULL, 10);
 	else
@@ -187,6 +215,7 @@ start_session(struct stage *stage)
 	    .config = &stage->config,
 	    .secret = stage->secret,
 	    .count_only = stage->count_only,
+	    .without = stage->without,
 	};
 
 	stage->session = pop3_session_new(&settings, &handler, stage);

@@ -103,6 +103,14 @@ class Session:
             if self.drip and self.peer.stopping.wait(self.drip):
                 raise Hangup("stopping")
 
+    def has_input(self):
+        """True when the client has sent more than what was read as a line."""
+        return bool(self._in)
+
+    def forget_input(self):
+        """Loses what the client has sent ahead."""
+        self._in.clear()
+
     def wait_until_gone(self):
         """Says nothing any more, and ends when the client does."""
         self.flush()

@@ -126,7 +126,7 @@ class Pop3Session(Session):
 
     def obey(self, verb, argument):
         """Answers in the ordinary way; a hook may call it too, before or after its own mischief."""
-        before = {"CAPA", "STLS", "USER", "PASS", "AUTH", "APOP", "QUIT"}
+        before = {"CAPA", "STLS", "UTF8", "USER", "PASS", "AUTH", "APOP", "QUIT"}
         within = {"CAPA", "STAT", "LIST", "UIDL", "RETR", "TOP", "DELE", "NOOP", "RSET", "QUIT"}
         allowed = before if self.mailbox is None else within
         if verb not in allowed or verb in self.peer.without:
@@ -148,6 +148,9 @@ class Pop3Session(Session):
             return
         self.say("+OK begin")
         self.start_tls()
+
+    def do_utf8(self, _):
+        self.say("+OK")
 
     def do_user(self, argument):
         self.user = argument

@@ -603,6 +603,9 @@ record_survives(void **state)
 	    .last_login = 6,
 	    .login_delay = 900000,
 	    .expire_told = 31,
+	    .proven = 3,
+	    .lacking = 4,
+	    .lacking_since = 8,
 	    .error_time = 3,
 	    .error_kind = FAIL_AUTH,
 	    .error_text = "it said \"no\""};

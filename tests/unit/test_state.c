@@ -72,7 +72,7 @@ pragmas_are_those_promised(void **state)
 	sqlite3_reset(query);
 	assert_int_equal(get_number(s, "PRAGMA synchronous"), 2);
 	assert_int_equal(get_number(s, "PRAGMA foreign_keys"), 1);
-	assert_int_equal(get_number(s, "PRAGMA user_version"), 9);
+	assert_int_equal(get_number(s, "PRAGMA user_version"), 10);
 	state_close(&s);
 	assert_null(s);
 }
