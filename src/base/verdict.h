@@ -25,6 +25,7 @@ enum fail_hint {
 	HINT_SYS_PERM,    /* [SYS/PERM]: needs a person at the server */
 	HINT_AUTH,        /* [AUTH]: the credentials themselves are wrong */
 	HINT_WEAKER,      /* of our own: only weaker mechanisms than before are offered */
+	HINT_MESSAGES,    /* of our own: all went well but for some of the messages */
 };
 
 /*

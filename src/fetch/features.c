@@ -70,6 +70,13 @@ tells_nothing(const struct poll_result *result)
 	       hint == HINT_SYS_TEMP;
 }
 
+/* The session came to QUIT. */
+static bool
+is_up_to_messages(const struct verdict *why)
+{
+	return why->kind == FAIL_SERVER && why->hint == HINT_MESSAGES;
+}
+
 static enum features_step
 end_trial(struct record *r, const char *account, unsigned *trial, const struct poll_result *result)
 {
@@ -78,7 +85,7 @@ end_trial(struct record *r, const char *account, unsigned *trial, const struct p
 	if (tells_nothing(result))
 		return FEATURES_SAME;
 	*trial = 0;
-	if (result->why.kind != FAIL_NONE)
+	if (result->why.kind != FAIL_NONE && !is_up_to_messages(&result->why))
 		return FEATURES_SAME;
 	log_warning("account=%s the server breaks on %s: it is gone on without for 30 days",
 	    account, name_of(feature));

@@ -81,7 +81,6 @@ run_hooks(struct maildrop *m, const struct poll_result *result, bool was_blocked
 {
 	bool begins = m->record.failures == 1 || (m->blocked && !was_blocked);
 
-	hook_fetched(m->hook, m->account->on_fetch, result->fetched);
 	if (result->why.kind != FAIL_NONE && begins)
 		hook_failed(m->hook, m->account->on_failure, m->record.failures, result->why.text);
 }
@@ -149,7 +148,10 @@ begins_again(struct maildrop *m, const struct poll_result *result)
 	m->learned = step == FEATURES_CHANGED;
 	if (renews)
 		log_info("account=%s the token has ended: another one is fetched", m->name);
-	return renews || (step == FEATURES_TRIAL && result->login_delay == 0);
+	if (result->has_rested)
+		stumbles_wake(&m->stumbles);
+	return renews ||
+	       ((step == FEATURES_TRIAL || result->has_rested) && result->login_delay == 0);
 }
 
 static void
@@ -158,6 +160,7 @@ on_polled(const struct poll_result *result, void *arg)
 	struct maildrop *m = arg;
 	bool failed = result->why.kind != FAIL_NONE;
 
+	maildrop_note_fetched(m, result);
 	/* What is being adopted is wanted still, and begins anew. */
 	if (begins_again(m, result))
 		m->again = m->again || !m->marking;
@@ -186,6 +189,7 @@ maildrop_start(struct maildrop *m, const char *id)
 	    .purpose = marking ? POLL_MARK_SEEN : POLL_FETCH,
 	    .record = &m->record,
 	    .without = features_without(&m->record, m->account->pop3, m->trial),
+	    .stumbles = &m->stumbles,
 	    .id = id,
 	};
 

@@ -4,6 +4,7 @@
 #include "base/verdict.h"
 #include "fetch/maildrop.h"
 #include "fetch/poll.h"
+#include "fetch/stumbles.h"
 #include "session/certificate.h"
 #include "store/mailbox.h"
 
@@ -70,6 +71,7 @@ struct maildrop {
 	unsigned long refused_generation;
 	bool weaker; /* refused to log in: HINT_WEAKER */
 	struct certificate_watch certificate;
+	struct stumbles stumbles;
 	unsigned trial;              /* a feature that the next session does without */
 	bool learned;                /* the last one has changed what the record knows of them */
 	unsigned long renewed;       /* standing_renews_token() */
@@ -90,6 +92,7 @@ void maildrop_forgive(struct maildrop *m);
 void maildrop_probe_secret(struct maildrop *m);
 bool maildrop_check_fingerprint(struct maildrop *m);
 void maildrop_note_failure(struct maildrop *m, const struct verdict *why);
+void maildrop_note_fetched(struct maildrop *m, const struct poll_result *result);
 void maildrop_note_result(struct maildrop *m, const struct poll_result *result);
 void maildrop_schedule_after(struct maildrop *m, const struct poll_result *result);
 void maildrop_tell_failure(const struct maildrop *m, const struct verdict *why);

@@ -3,6 +3,7 @@
 #include "auth/vault.h"
 #include "base/clock.h"
 #include "base/events.h"
+#include "base/hook.h"
 #include "base/log.h"
 #include "base/secret.h"
 #include "config/config.h"
@@ -11,6 +12,8 @@
 #include "fetch/schedule.h"
 #include "session/standing.h"
 #include "store/mailbox.h"
+
+#include <string.h>
 
 /* The record of an idle account is written this often; of one whose fate changed, at once. */
 enum { SAVE_INTERVAL = 10 * 60 * 1000 };
@@ -90,12 +93,22 @@ note_success(struct maildrop *m, const struct poll_result *result)
 		    m->record.failures);
 	standing_note_success(&m->record);
 	m->blocked = false;
-	m->on_server = result->on_server;
-	m->skipped_large = result->skipped_large;
-	if (result->skipped_large > 0)
+	memset(&m->stumbles, 0, sizeof m->stumbles);
+	if (result->skipped_large > 0 && result->skipped_large != m->skipped_large)
 		log_warning(
 		    "account=%s %llu messages are larger than max_size and stay on the server",
 		    m->name, (unsigned long long)result->skipped_large);
+	m->skipped_large = result->skipped_large;
+}
+
+/* Whatever becomes of the session that brought it. */
+void
+maildrop_note_fetched(struct maildrop *m, const struct poll_result *result)
+{
+	m->record.messages += result->fetched;
+	m->record.octets += result->fetched_octets;
+	if (!result->stopped)
+		hook_fetched(m->hook, m->account->on_fetch, result->fetched);
 }
 
 /* A session that was cut off early has not heard what the server asks for. */
@@ -126,13 +139,11 @@ maildrop_note_result(struct maildrop *m, const struct poll_result *result)
 	m->polls++;
 	m->polls_failed += failed;
 	m->record.last_attempt = poll_since(m->poll);
-	m->record.messages += result->fetched;
-	m->record.octets += result->fetched_octets;
 	if (result->stopped) {
 		maildrop_save(m);
 		return;
 	}
-	m->on_server = -1;
+	m->on_server = result->on_server;
 	if (failed)
 		maildrop_note_failure(m, &result->why);
 	else

@@ -30,7 +30,7 @@ plan_message(
 		return PLAN_LEAVE;
 	(void)listing_uid(listing, number, &uid_len);
 	if (by_uid && uid_len == 0)
-		return PLAN_LEAVE;
+		return PLAN_NAMELESS;
 	switch (listing_match(listing, number)) {
 	case LISTED_ADOPTED:
 		return PLAN_LEAVE;

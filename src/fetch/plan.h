@@ -9,10 +9,11 @@ struct pop3_config;
 
 /* What a poll does with one listed message, once the store has matched the listing. */
 enum plan_action {
-	PLAN_LEAVE,     /* seen, and to be kept; or it cannot be told from others */
+	PLAN_LEAVE,     /* seen, and to be kept */
 	PLAN_FETCH,     /* RETR */
 	PLAN_DELETE,    /* stored in an earlier session, and `keep` has run out: DELE */
 	PLAN_TOO_LARGE, /* above max_size: stays on the server and is reported */
+	PLAN_NAMELESS,  /* without a uid among others that have one: likewise */
 };
 
 /* by_uid: the server has UIDL; without it a message has only its number in this session. */

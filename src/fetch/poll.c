@@ -8,6 +8,7 @@
 #include "fetch/features.h"
 #include "fetch/plan.h"
 #include "fetch/pop3_session.h"
+#include "fetch/stumbles.h"
 #include "net/address.h"
 #include "net/transcript.h"
 #include "store/listing.h"
@@ -55,6 +56,9 @@ plan_deletions(struct poll *p)
 			break;
 		case PLAN_TOO_LARGE:
 			p->result.skipped_large++;
+			break;
+		case PLAN_NAMELESS:
+			poll_leave(&p->nameless, n);
 			break;
 		case PLAN_LEAVE:
 		case PLAN_FETCH:
@@ -149,18 +153,6 @@ on_deleted(uint32_t number, void *arg)
 }
 
 static void
-on_refused(uint32_t number, bool retr, const char *text, void *arg)
-{
-	struct poll *p = arg;
-
-	log_warning("account=%s session=%s message=%" PRIu32 " command=%s reply=\"%s\"",
-	    poll_account(p), p->id, number, retr ? "RETR" : "DELE", text);
-	if (p->retr_refused++ == 0)
-		snprintf(p->refused_text, sizeof p->refused_text, "%s of message %" PRIu32 ": %s",
-		    retr ? "RETR" : "DELE", number, text);
-}
-
-static void
 on_expunging(const struct verdict *why, void *arg)
 {
 	struct poll *p = arg;
@@ -243,10 +235,7 @@ judge_session(struct poll *p, const struct verdict *why)
 		poll_blame(p, why);
 	if (why->kind == FAIL_AUTH && why->hint != HINT_WEAKER && p->secret != NULL)
 		note_refused_secret(p);
-	if (p->result.why.kind == FAIL_NONE && p->retr_refused > 0)
-		verdict_fail(&p->result.why, FAIL_SERVER, "retr",
-		    "%s refused %" PRIu64 " of the messages, which stay there: %s", p->server,
-		    p->retr_refused, p->refused_text);
+	poll_judge_left(p);
 }
 
 /* STAT may have counted fewer messages than were listed. */
@@ -256,6 +245,20 @@ count_left(const struct poll *p)
 	uint64_t count = pop3_session_message_count(p->session);
 
 	return count > p->row_count ? (int64_t)(count - p->row_count) : 0;
+}
+
+/* One that was known to break sessions came last: everything else went well. */
+static void
+note_stumble(struct poll *p, uint32_t number)
+{
+	size_t len;
+	const char *uid;
+
+	if (number == 0 || p->stopping)
+		return;
+	uid = listing_uid(p->listing, number, &len);
+	if (stumbles_add(p->settings.stumbles, uid, len))
+		p->result.why.hint = HINT_MESSAGES;
 }
 
 static void
@@ -272,6 +275,7 @@ on_closed(const struct verdict *why, bool quit_ok, void *arg)
 	p->result.proven = pop3_session_proven(p->session);
 	p->result.suspect = p->stopping ? 0 : pop3_session_suspect(p->session);
 	judge_session(p, why);
+	note_stumble(p, pop3_session_stumbled(p->session));
 	if (p->message_open) {
 		batch_abort(p->batch);
 		p->message_open = false;
@@ -281,6 +285,7 @@ on_closed(const struct verdict *why, bool quit_ok, void *arg)
 		p->result.deleted = p->row_count;
 		p->result.on_server = count_left(p);
 		p->result.more = plan_may_be_window(p->result.fetched);
+		p->result.has_rested = p->resting.count > 0;
 	}
 	if (quit_ok && p->row_count > 0) {
 		p->pending++;
@@ -350,7 +355,7 @@ static const struct pop3_handler handler = {
     .reserve = poll_on_reserve,
     .added = poll_on_added,
     .end = poll_on_end,
-    .refused = on_refused,
+    .refused = poll_on_refused,
     .deleted = on_deleted,
     .idle = on_idle,
     .closed = on_closed,

@@ -13,6 +13,7 @@ struct event_base;
 struct events;
 struct mailbox;
 struct record;
+struct stumbles;
 struct net;
 struct poll;
 struct vault;
@@ -39,6 +40,7 @@ struct poll_settings {
 	enum poll_purpose purpose;
 	const struct record *record; /* what earlier polls came to; borrowed for its life */
 	unsigned without;            /* a set of enum pop3_feature */
+	struct stumbles *stumbles;   /* asked, and added to; borrowed for its life */
 	const char *id;              /* "000123" */
 };
 
@@ -49,6 +51,7 @@ struct poll_result {
 	bool stopped;              /* ended by poll_stop(): neither success nor failure */
 	unsigned long stale_token; /* of a token held from before, which is refused now; 0: none */
 	unsigned proven;           /* a set of enum pop3_feature, see pop3_session_proven() */
+	bool has_rested;           /* messages that break sessions were left out */
 	unsigned suspect;          /* one of them, or 0, see pop3_session_suspect() */
 	bool more;                 /* the listing may have been a window on more */
 	uint64_t fetched;          /* stored now */

@@ -6,6 +6,7 @@
 #include "fetch/plan.h"
 #include "fetch/pop3_session.h"
 #include "fetch/received.h"
+#include "fetch/stumbles.h"
 #include "net/transcript.h"
 #include "store/listing.h"
 #include "store/mailbox.h"
@@ -24,6 +25,43 @@ enum { MESSAGE_LARGE = 1024 * 1024 };
 enum { UNWRITTEN_MOST = 4 * 1024 * 1024, UNWRITTEN_LEAST = 1024 * 1024 };
 /* -- messages coming in ---------------------------------------------------------------------- */
 
+/* On which sessions broke before is wanted in a last round of its own, or left for now. */
+static bool
+is_wanted(struct poll *p, uint32_t number, bool last)
+{
+	size_t len;
+	const char *uid = listing_uid(p->listing, number, &len);
+
+	if (plan_message(p->pop3, p->listing, number, p->by_uid) != PLAN_FETCH)
+		return false;
+	switch (stumbles_ask(p->settings.stumbles, uid, len)) {
+	case STUMBLES_NEVER:
+		return !last;
+	case STUMBLES_LAST:
+		return last;
+	case STUMBLES_REST:
+		if (!last)
+			poll_leave(&p->resting, number);
+		break;
+	}
+	return false;
+}
+
+static bool
+next_number(struct poll *p)
+{
+	uint32_t count = listing_count(p->listing);
+
+	if (p->cursor == count && !p->is_last_round) {
+		p->is_last_round = true;
+		p->cursor = 0;
+	}
+	if (p->cursor == count)
+		return false;
+	p->cursor++;
+	return true;
+}
+
 bool
 poll_next(uint32_t *number, void *arg)
 {
@@ -31,10 +69,11 @@ poll_next(uint32_t *number, void *arg)
 
 	if (!p->matched || p->paused || p->stopping || p->settings.purpose != POLL_FETCH)
 		return false;
-	while (p->cursor < listing_count(p->listing)) {
-		*number = ++p->cursor;
-		if (plan_message(p->pop3, p->listing, *number, p->by_uid) == PLAN_FETCH)
-			return true;
+	while (next_number(p)) {
+		if (!is_wanted(p, p->cursor, p->is_last_round))
+			continue;
+		*number = p->cursor;
+		return true;
 	}
 	return false;
 }

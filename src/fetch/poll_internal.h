@@ -21,8 +21,14 @@ struct vault_request;
 /*
  * What the files of a poll share; nobody else includes this.  poll.c has its way from preparing to
  * QUIT, poll_incoming.c the messages that come in and the batches that they are stored in,
- * poll_events.c what those who watch are told.
+ * poll_left.c those that stay behind, poll_events.c what those who watch are told.
  */
+
+/* Messages that stay on the server, although they are to be fetched or deleted. */
+struct poll_left {
+	uint64_t count;
+	char first[300]; /* of them, for people */
+};
 
 /* One owner: the account.  It ends when the session is closed and no store call is pending. */
 struct poll {
@@ -48,6 +54,7 @@ struct poll {
 
 	struct listing *listing; /* the session's */
 	uint32_t cursor;         /* the last number that next() looked at */
+	bool is_last_round;      /* it goes over the listing a second time */
 	bool by_uid;
 	bool matched;
 
@@ -60,8 +67,7 @@ struct poll {
 
 	int64_t *rows; /* deleted in this session, to take effect at QUIT */
 	size_t row_count, row_cap;
-	uint64_t retr_refused;
-	char refused_text[300];
+	struct poll_left refused, resting, nameless;
 	struct poll_result result;
 };
 
@@ -76,6 +82,11 @@ void poll_end_when_done(struct poll *p);
 void poll_tell_start(const struct poll *p);
 void poll_tell_end(const struct poll *p);
 void poll_tell_message(const struct poll *p, const struct batch_item *item, const char *uid);
+
+/* poll_left.c */
+void poll_on_refused(uint32_t number, bool retr, const char *text, void *arg);
+void poll_leave(struct poll_left *left, uint32_t number);
+void poll_judge_left(struct poll *p);
 
 /* poll_incoming.c */
 bool poll_next(uint32_t *number, void *arg);

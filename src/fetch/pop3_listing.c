@@ -79,6 +79,20 @@ pop3_enter_uidl(struct pop3_session *s)
 		conn_send(s->conn, "UIDL");
 }
 
+/* True when the server says why, so that the command itself is known to it. */
+static bool
+is_coded(const struct pop3_reply *reply)
+{
+	return reply->code != POP3_CODE_NONE && reply->code != POP3_CODE_OTHER;
+}
+
+/* An empty maildrop is no error by RFC 1939, and one for some servers. */
+static bool
+says_empty(const struct pop3_session *s, const struct pop3_reply *reply)
+{
+	return s->maildrop_count == 0 && !is_coded(reply);
+}
+
 enum pop3_state
 pop3_on_uidl(struct pop3_session *s, const char *line)
 {
@@ -90,7 +104,9 @@ pop3_on_uidl(struct pop3_session *s, const char *line)
 		return POP3_UIDL_ITEM;
 	if (reply.status != POP3_ERR)
 		return pop3_garbage(s, "uidl", line);
-	if (s->capabilities.uidl || reply.code == POP3_CODE_SYS_TEMP)
+	if (says_empty(s, &reply))
+		return POP3_LIST;
+	if (s->capabilities.uidl || is_coded(&reply))
 		return pop3_refused(s, FAIL_SERVER, "uidl", "UIDL", &reply);
 	s->by_uid = false;
 	return POP3_LIST;
@@ -109,6 +125,8 @@ pop3_on_uidl_item(struct pop3_session *s, const char *line)
 		return POP3_CLOSED;
 	if (!pop3_parse_uidl(line, &item))
 		return pop3_garbage(s, "uidl", line);
+	if (item.uid_len == 0)
+		return POP3_UIDL_ITEM; /* LIST tells that there is such a message */
 	if (!listing_set_uid(s->listing, item.number, item.uid, item.uid_len) &&
 	    item.number <= LISTING_MAX)
 		return pop3_garbage(s, "uidl", line);
@@ -128,6 +146,8 @@ pop3_on_list(struct pop3_session *s, const char *line)
 	struct pop3_reply reply;
 
 	pop3_parse_reply(line, &reply);
+	if (reply.status == POP3_ERR && says_empty(s, &reply))
+		return pop3_listed(s);
 	if (reply.status == POP3_ERR)
 		return pop3_refused(s, FAIL_SERVER, "list", "LIST", &reply);
 	if (reply.status != POP3_OK)

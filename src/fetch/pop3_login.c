@@ -82,6 +82,7 @@ next_step(const struct verdict *why, const char *advice)
 		return "this needs the server's administrator";
 	case HINT_AUTH:
 	case HINT_WEAKER:
+	case HINT_MESSAGES:
 	case HINT_NONE:
 		break;
 	}

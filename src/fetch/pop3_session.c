@@ -379,6 +379,22 @@ pop3_session_suspect(const struct pop3_session *s)
 	}
 }
 
+uint32_t
+pop3_session_stumbled(const struct pop3_session *s)
+{
+	struct pop3_command command;
+
+	if (s->state != POP3_CLOSED ||
+	    (s->why.kind != FAIL_NETWORK && s->why.kind != FAIL_PROTOCOL))
+		return 0;
+	if (s->broke_in == POP3_BODY)
+		return s->body_number;
+	if (s->broke_in != POP3_TRANSFER || !pop3_window_first(s->window, &command) ||
+	    !command.retr)
+		return 0;
+	return command.number;
+}
+
 bool
 pop3_session_is_idle(const struct pop3_session *s)
 {

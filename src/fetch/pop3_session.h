@@ -131,6 +131,9 @@ unsigned pop3_session_proven(const struct pop3_session *session);
  */
 unsigned pop3_session_suspect(const struct pop3_session *session);
 
+/* The message whose RETR was being answered when the server broke the session; 0: none. */
+uint32_t pop3_session_stumbled(const struct pop3_session *session);
+
 /* What CAPA asks for between logins (RFC 2449 LOGIN-DELAY), ms, a day at most; 0: nothing. */
 int64_t pop3_session_login_delay(const struct pop3_session *session);
 

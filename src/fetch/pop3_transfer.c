@@ -9,8 +9,11 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* A message may grow to this before it is called endless; LIST's sizes may be estimates. */
-enum { BODY_SLACK = 1024 * 1024 };
+/*
+ * A message may grow so far beyond what LIST said before it is called endless: its sizes may be
+ * estimates, and 0 says that the server does not know.
+ */
+enum { BODY_SLACK = 1024 * 1024, BODY_UNKNOWN = 256 * 1024 * 1024 };
 
 /* Sends what the window allows: deletions first, for they are small and free the server. */
 void
@@ -44,7 +47,7 @@ pop3_after_reply(struct pop3_session *s)
 static uint64_t
 endless_limit(const struct pop3_session *s, uint64_t listed)
 {
-	uint64_t limit = 2 * listed + BODY_SLACK;
+	uint64_t limit = listed > 0 ? 2 * listed + BODY_SLACK : BODY_UNKNOWN;
 
 	return limit > s->config->max_size ? limit : s->config->max_size;
 }

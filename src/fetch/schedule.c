@@ -74,6 +74,9 @@ schedule_failed(const struct schedule_input *in)
 	}
 	if (in->why->hint == HINT_SYS_PERM && !next.blocked)
 		next.delay = max64(in->interval, HOUR);
+	/* New mail does not wait for what the server cannot deliver. */
+	if (in->why->hint == HINT_MESSAGES)
+		next.delay = in->interval;
 	if (in->why->hint == HINT_LOGIN_DELAY)
 		next.delay = max64(next.delay, in->login_delay);
 	return next;

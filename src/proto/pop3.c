@@ -163,7 +163,7 @@ pop3_parse_uidl(const char *line, struct pop3_listing_item *item)
 	len = strlen(line);
 	while (len > 0 && is_blank(line[len - 1]))
 		len--;
-	if (len == 0 || len > POP3_UID_LIMIT || has_control(line, len))
+	if (len > POP3_UID_LIMIT || has_control(line, len))
 		return false;
 	item->uid = line;
 	item->uid_len = len;

@@ -57,7 +57,8 @@ bool pop3_parse_list(const char *line, struct pop3_listing_item *item);
 /*
  * One line of UIDL: "n uid", uid of 1 to POP3_UID_LIMIT octets 0x21 to 0x7e (RFC 1939 section 7).
  * Servers that put 8-bit octets or blanks inside a uid are tolerated: the rest of the line, less
- * trailing blanks, is the uid; control characters are not.
+ * trailing blanks, is the uid; control characters are not.  Where nothing follows the number,
+ * uid_len is 0: the message has no uid.
  */
 bool pop3_parse_uidl(const char *line, struct pop3_listing_item *item);
 

@@ -132,8 +132,8 @@ on_idle(void *arg)
 static const char *
 hint_name(enum fail_hint hint)
 {
-	static const char *const names[] = {
-	    "", " IN-USE", " LOGIN-DELAY", " SYS/TEMP", " SYS/PERM", " AUTH", " WEAKER"};
+	static const char *const names[] = {"", " IN-USE", " LOGIN-DELAY", " SYS/TEMP", " SYS/PERM",
+	    " AUTH", " WEAKER", " MESSAGES"};
 
 	return names[hint];
 }

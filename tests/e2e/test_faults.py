@@ -72,9 +72,10 @@ def test_a_message_cut_off(daemon, peer, box, account, message):
     daemon.fail("network", f":{peer.port}")
     assert daemon.maildir().digests() == expected(sent[: message - 1])
 
+    broken = len(peer.sessions)
     recover(daemon, peer, box, sent)
-    again = peer.sessions[-1].retrieved
-    assert again == [m.uid for m in sent[message - 1 :]], "what was whole is not fetched again"
+    again = [uid for session in peer.sessions[broken:] for uid in session.retrieved]
+    assert sorted(again) == [m.uid for m in sent[message - 1 :]], "what was whole is not fetched"
 
 
 def test_no_one_listens(daemon, peer, account):
@@ -154,7 +155,6 @@ def test_an_answer_without_end(daemon, peer, box, account, step, line):
         ("STAT", ["+OK -1 5"]),
         ("STAT", ["+OK 99999999999999999999 1"]),
         ("UIDL", ["+OK", "0 a", "."]),
-        ("UIDL", ["+OK", "1", "."]),
         ("UIDL", ["+OK", "-1 a", "."]),
         ("UIDL", ["+OK", "4294967297 a", "."]),
         ("UIDL", ["+OK", "1 a", "1 b", "."]),

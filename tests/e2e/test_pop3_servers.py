@@ -8,6 +8,7 @@ import faults
 import pytest
 from support import messages
 from support.maildir import expected
+from support.waiting import wait_for
 
 
 @pytest.fixture
@@ -241,7 +242,7 @@ def test_pipelining_that_closes_the_connection(daemon, peer, fill, keep):
     daemon.fetch()
     check(daemon, sent)
     assert tries(peer, "QUIT") == [0, 1, 1]
-    assert peer.sessions[1].retrieved == [m.uid for m in sent[1:5]]
+    assert sorted(peer.sessions[1].retrieved) == [m.uid for m in sent[1:5]]
     assert daemon.log().count("breaks on PIPELINING of RETR and DELE") == 1
 
 
@@ -301,3 +302,146 @@ def test_uidl_that_fails_one_day_is_waited_for(daemon, peer, box, fill):
         daemon.fail("server", "rebuilt")
     assert peer.retrieved == []
     assert box.messages == sent
+
+
+# Messages that the server cannot deliver
+
+
+def test_a_message_refused_for_ever_holds_up_no_other(daemon, peer, box, fill):
+    sent = fill(3)
+    peer.on("RETR", faults.answer("-ERR cannot read it"), when=lambda s: s.asked_for(sent[0]))
+    daemon.configure(daemon.account(peer, keep="no", interval="10m")).start()
+    daemon.wait_status(lambda s: s["failures"] == 1, "the first poll")
+    for number in range(4):
+        sent += fill(1, first=20 + number)
+        status = daemon.poll()
+        check(daemon, sent[1:])
+    assert box.messages == sent[:1]
+    assert "RETR of message 1: -ERR cannot read it" in status["last_error"]["text"]
+    assert status["on_server"] == 1
+    pause = moment(status["next_attempt"]) - moment(status["last_attempt"])
+    assert timedelta(minutes=8) < pause < timedelta(minutes=12), status
+
+
+def test_a_message_that_breaks_the_session_holds_up_no_other(daemon, peer, box, fill):
+    sent = fill(5)
+    broken, others = sent[1], [m for m in sent if m is not sent[1]]
+    peer.on("RETR", faults.hang_up(), when=lambda s: s.asked_for(broken))
+    daemon.configure(daemon.account(peer, keep="no", interval="10m")).start()
+    daemon.wait_status(lambda s: s["failures"] == 1, "the first poll")
+    check(daemon, others)
+    for number in range(3):
+        others += fill(1, first=30 + number)
+        status = daemon.poll()
+        check(daemon, others)
+        assert box.messages == [broken], "what is stored is deleted"
+    assert status["last_error"]["kind"] == "network"
+    assert status["fetched"] == len(others)
+    pause = moment(status["next_attempt"]) - moment(status["last_attempt"])
+    assert timedelta(minutes=8) < pause < timedelta(minutes=12), status
+    assert "breaks on" not in daemon.log()
+
+    peer.behave()
+    daemon.fetch()
+    check(daemon, [*others, broken])
+    assert box.messages == []
+
+
+def test_messages_that_break_the_session_hold_up_no_other(daemon, peer, box, fill):
+    sent = fill(6)
+    broken = [sent[1], sent[3]]
+    peer.on("RETR", faults.hang_up(), when=lambda s: any(map(s.asked_for, broken)))
+    daemon.configure(daemon.account(peer, keep="no")).start()
+    for _ in range(4):
+        daemon.fail("network")
+    check(daemon, [m for m in sent if m not in broken])
+    assert box.messages == broken
+
+
+def test_a_broken_session_counts_what_it_has_fetched(daemon, peer, fill):
+    """The hook hears of it, and so does the statistic, when another session follows at once."""
+    sent = fill(5)
+    peer.on("RETR", faults.from_use(3, faults.hang_up()), times=3)
+    count = daemon.path("count")
+    hook = ["sh", "-c", f'echo "$POSTRIDER_COUNT" >> {count}']
+    daemon.configure(daemon.account(peer, keep="no", account_on_fetch=hook)).start()
+    assert daemon.fetch()["fetched"] == 5
+    check(daemon, sent)
+
+    def counts():
+        return os.path.exists(count) and open(count).read().split()
+
+    wait_for(lambda: counts() in (["2", "3"], ["5"]), counts)
+
+
+# Listings
+
+
+def test_a_message_without_a_uid_is_told(daemon, peer, box, fill):
+    sent = fill(3)
+    sent[1].uid = ""
+    daemon.configure(daemon.account(peer, keep="no")).start()
+    daemon.fail("server", "no unique-id to 1 of the messages", "message 2")
+    check(daemon, [sent[0], sent[2]])
+    assert box.messages == [sent[1]]
+
+
+@pytest.mark.parametrize("keep", ["no", "forever"])
+def test_uidl_knows_fewer_than_list(daemon, peer, fill, keep):
+    sent = fill(4)
+    peer.on("UIDL", faults.answer("+OK", f"1 {sent[0].uid}", f"3 {sent[2].uid}", "."))
+    daemon.configure(daemon.account(peer, keep=keep)).start()
+    daemon.fail("server", "no unique-id to 2 of the messages", "message 2")
+    check(daemon, [sent[0], sent[2]])
+    peer.behave()
+    daemon.fetch()
+    check(daemon, sent)
+
+
+def test_list_that_knows_no_sizes(daemon, peer, box):
+    """LIST says 0 of each: what is larger than any estimate allows for comes all the same."""
+    sent = [box.add(messages.simple(n, size=n * 2_000_000), listed=0) for n in range(3)]
+    daemon.configure(daemon.account(peer)).start()
+    daemon.fetch()
+    check(daemon, sent)
+
+
+@pytest.mark.parametrize("uid", ["with a blank", "gr\u00fcn", "x" * 71, "y" * 255, "#"])
+def test_uids_that_rfc_1939_does_not_allow(daemon, peer, box, fill, uid):
+    sent = [*fill(1), box.add(messages.simple(7), uid=uid), *fill(1, first=8)]
+    daemon.configure(daemon.account(peer)).start()
+    daemon.fetch()
+    check(daemon, sent)
+    daemon.fetch()
+    assert peer.sessions[-1].retrieved == []
+
+
+@pytest.mark.parametrize("keep", ["no", "14d"])
+def test_an_empty_maildrop_that_is_told_as_an_error(daemon, peer, fill, keep):
+    peer.on("UIDL", faults.answer("-ERR no messages"))
+    peer.on("LIST", faults.answer("-ERR no messages"))
+    daemon.configure(daemon.account(peer, keep=keep)).start()
+    daemon.fetch()
+    peer.behave()
+    sent = fill(2)
+    daemon.fetch()
+    check(daemon, sent)
+
+
+# A window on a larger maildrop
+
+
+def test_keep_counts_in_a_window_from_the_fetching(daemon, peer, box, fill):
+    """What left the window while its time ran is deleted when it is listed again."""
+    sent = fill(6)
+    daemon.configure(daemon.account(peer, keep="1s")).start()
+    box.window = slice(0, 3)
+    daemon.fetch()
+    box.window = slice(3, 6)
+    daemon.fetch()
+    box.window = slice(0, 3)
+    wait_for(lambda: daemon.poll() and box.messages == sent[3:], "their time has run out")
+    box.window = None
+    wait_for(lambda: daemon.poll() and box.messages == [], "that of the others, too")
+    check(daemon, sent)
+    assert sorted(peer.retrieved) == sorted(m.uid for m in sent)

@@ -23,8 +23,10 @@ check_uidl(const char *line, size_t len)
 
 	if (!pop3_parse_uidl(line, &item))
 		return;
-	CHECK(item.number > 0 && item.uid_len > 0 && item.uid_len <= POP3_UID_LIMIT);
+	CHECK(item.number > 0 && item.uid_len <= POP3_UID_LIMIT);
 	CHECK(item.uid > line && item.uid + item.uid_len <= line + len);
+	if (item.uid_len == 0)
+		return;
 	CHECK(item.uid[0] != ' ' && item.uid[item.uid_len - 1] != ' ');
 	for (size_t i = 0; i < item.uid_len; i++)
 		CHECK((unsigned char)item.uid[i] >= 0x20 && item.uid[i] != 0x7f);

@@ -241,6 +241,11 @@ class Pop3Session(Session):
         """Number and message of what is not marked as deleted."""
         return [(n, m) for n, m in enumerate(self.messages, 1) if n not in self.deleted]
 
+    def asked_for(self, message):
+        """True when this is the message that the last command names."""
+        number = self.commands[-1][1].partition(" ")[2]
+        return number.isdigit() and self.messages[int(number) - 1] is message
+
     def find(self, argument):
         """The number and message that an argument names; (0, None) after saying why not."""
         try:

@@ -110,6 +110,21 @@ a_trial_that_goes_well_is_remembered(void **state)
 }
 
 static void
+messages_that_stay_behind_say_nothing_of_features(void **state)
+{
+	struct record r = {0};
+	unsigned trial = 0;
+
+	(void)state;
+	break_on(&r, &keeping, &trial, POP3_FEATURE_PIPELINED_TRANSFER);
+	note(&r, &keeping, &trial, FAIL_NETWORK, HINT_MESSAGES, 0);
+	assert_int_equal(r.lacking, 0);
+	break_on(&r, &keeping, &trial, POP3_FEATURE_PIPELINED_TRANSFER);
+	note(&r, &keeping, &trial, FAIL_SERVER, HINT_MESSAGES, 0);
+	assert_int_equal(r.lacking, POP3_FEATURE_PIPELINED_TRANSFER);
+}
+
+static void
 a_trial_that_fails_is_not(void **state)
 {
 	struct record r = {0};
@@ -193,6 +208,7 @@ main(void)
 	    cmocka_unit_test(table_of_suspicions),
 	    cmocka_unit_test(a_trial_that_goes_well_is_remembered),
 	    cmocka_unit_test(a_trial_that_fails_is_not),
+	    cmocka_unit_test(messages_that_stay_behind_say_nothing_of_features),
 	    cmocka_unit_test(a_trial_waits_for_a_maildrop_in_use),
 	    cmocka_unit_test(what_works_again_is_used_again),
 	    cmocka_unit_test(a_login_that_fails_without_capa_gets_it_back),

@@ -61,7 +61,7 @@ a_message_without_uid_is_left_alone(void **state)
 	listing_set_size(listing, 1, 1000);
 	listing_set_size(listing, 3, 1000);
 	listing_set_match(listing, 1, LISTED_NEW, 0, false);
-	assert_int_equal(plan_message(&config, listing, 1, true), PLAN_LEAVE);
+	assert_int_equal(plan_message(&config, listing, 1, true), PLAN_NAMELESS);
 	assert_int_equal(plan_message(&config, listing, 1, false), PLAN_FETCH);
 	assert_int_equal(plan_message(&config, listing, 2, false), PLAN_LEAVE);
 	listing_free(&listing);

@@ -54,6 +54,8 @@ table_of_outcomes(void **state)
 		FAIL_AUTH, HINT_NONE, DAY, true},
 	    {"in use", {.interval = 5 * MINUTE, .failures = 1}, FAIL_SERVER, HINT_IN_USE, MINUTE,
 		false},
+	    {"a message that cannot be had", {.interval = 5 * MINUTE, .failures = 40}, FAIL_SERVER,
+		HINT_MESSAGES, 5 * MINUTE, false},
 	    {"permanent trouble", {.interval = 5 * MINUTE, .failures = 1}, FAIL_SERVER,
 		HINT_SYS_PERM, HOUR, false},
 	    {"impossible configuration", {.interval = 5 * MINUTE, .failures = 1}, FAIL_CONFIG,
