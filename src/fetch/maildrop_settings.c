@@ -60,8 +60,10 @@ drop_outdated(struct maildrop *m, const struct pop3_config *before)
 {
 	if (!same_keep(before, m->account->pop3))
 		m->record.expire_told = 0;
-	if (!same_server(before, m->account->pop3))
-		m->record.login_delay = 0;
+	if (same_server(before, m->account->pop3))
+		return;
+	m->record.login_delay = 0;
+	memset(&m->stumbles, 0, sizeof m->stumbles);
 }
 
 static void
@@ -131,6 +133,7 @@ maildrop_take(struct maildrop *m, struct config *config, const struct account_co
 	vault_cancel(&m->probe);
 	m->config = config;
 	m->account = settings;
+	m->trial = 0;
 	take_server_name(m);
 	if (settings->pop3 == NULL) {
 		maildrop_disable(m);

@@ -331,6 +331,8 @@ suspect_of_listing(const struct pop3_session *s)
 {
 	bool may_be_uidl = s->broke_in == POP3_UIDL || s->broke_in == POP3_UIDL_ITEM;
 
+	if (s->count_only)
+		return 0;
 	if (s->why.kind != FAIL_SERVER && pop3_pipelines(s))
 		return s->config->pipelining == PIPELINING_AUTO ? POP3_FEATURE_PIPELINING : 0u;
 	return may_be_uidl ? POP3_FEATURE_UIDL : 0u;

@@ -6,6 +6,7 @@
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "deliver/smtp_session.h"
+#include "fetch/features.h"
 #include "fetch/pop3_session.h"
 #include "net/address.h"
 #include "net/net.h"
@@ -40,6 +41,21 @@ end_side(struct probe *p)
 
 /* -- POP3 -------------------------------------------------------------------------------------- */
 
+/* What is trouble here may be none for the daemon. */
+static void
+fail_pop3(struct probe_side *side, const struct verdict *why)
+{
+	char left_out[120];
+	struct verdict told = *why;
+	size_t len = strlen(told.text);
+
+	features_list(pop3_session_suspect(side->pop3), left_out, sizeof left_out);
+	if (*left_out != '\0')
+		snprintf(told.text + len, sizeof told.text - len,
+		    "; the daemon tries it without %s", left_out);
+	probe_fail(side, &told);
+}
+
 /* As for the daemon, a server that closes instead of answering QUIT does no harm here. */
 static void
 on_pop3_closed(const struct verdict *why, bool quit_ok, void *arg)
@@ -50,7 +66,7 @@ on_pop3_closed(const struct verdict *why, bool quit_ok, void *arg)
 	if (quit_ok || (side->passed[PROBE_MAILBOX] && why->kind == FAIL_NETWORK))
 		probe_pass_quit(side);
 	else
-		probe_fail(side, why);
+		fail_pop3(side, why);
 	end_side(p);
 }
 

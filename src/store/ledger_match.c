@@ -130,6 +130,10 @@ on_row(struct matching *m, const struct row *row)
 	if (row->state == MESSAGE_INTENDED)
 		return verdict_fail(m->why, FAIL_LOCAL, "state",
 		    "a message awaits recovery; the next poll begins with that");
+	if (m->by_number && row->adopted && row->vanished == 0)
+		return verdict_fail(m->why, FAIL_SERVER, "uidl",
+		    "without UIDL the messages that `adopt` has marked as seen cannot be told from "
+		    "others: nothing is fetched or deleted");
 	if (row->state == MESSAGE_STORED) {
 		m->stored++;
 		m->listed += row->vanished == 0;

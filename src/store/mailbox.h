@@ -106,7 +106,8 @@ void mailbox_match(struct mailbox *mailbox, struct listing *listing, int64_t kee
     mailbox_matched_cb *cb, void *arg);
 
 /*
- * Without UIDL: every message is LISTED_COMPARE, by number within this session.
+ * Without UIDL: every message is LISTED_COMPARE, by number within this session.  FAIL_SERVER when
+ * adopted messages were listed the last time, for they might be fetched and deleted.
  */
 void mailbox_match_by_number(
     struct mailbox *mailbox, struct listing *listing, mailbox_matched_cb *cb, void *arg);

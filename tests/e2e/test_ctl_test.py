@@ -417,6 +417,13 @@ def test_the_step_that_fails(daemon, peer, box, tester, verb, answer, step, kind
     assert f"127.0.0.1:{peer.port}" in found["text"]
 
 
+def test_what_the_daemon_goes_without(daemon, peer, box, tester):
+    peer.on("CAPA", faults.hang_up())
+    daemon.configure(daemon.account(peer))
+    found = failure(tester.json(expect=1)["pop3"])
+    assert found["text"].endswith("; the daemon tries it without CAPA")
+
+
 @pytest.mark.parametrize(
     "step, verb",
     [("greeting", "GREETING"), ("capabilities", "CAPA"), ("login", "AUTH"), ("mailbox", "STAT")],

@@ -304,6 +304,18 @@ def test_uidl_that_fails_one_day_is_waited_for(daemon, peer, box, fill):
     assert box.messages == sent
 
 
+def test_without_uidl_what_was_adopted_is_left_alone(daemon, peer, box, fill):
+    sent = fill(3)
+    daemon.configure(daemon.account(peer, keep="no")).start()
+    daemon.ctl("adopt", "box", "*")
+    peer.without = {"UIDL"}
+    daemon.configure(daemon.account(peer, keep="no", received_header=True))
+    daemon.ctl("reload")
+    daemon.fail("server", "adopt", "UIDL")
+    assert peer.retrieved == []
+    assert box.messages == sent
+
+
 # Messages that the server cannot deliver
 
 

@@ -571,6 +571,23 @@ adopted_messages_are_seen_and_never_deleted(void **state)
 }
 
 static void
+adopted_messages_are_not_matched_by_number(void **state)
+{
+	struct fixture *f = *state;
+	struct listing *l = list_served(three, 3);
+	struct answer a = {.arrived = false};
+
+	assert_fine(prepare(f));
+	mailbox_mark_seen(f->mailbox, l, answered, &a);
+	wait_for(f, &a);
+	assert_fine(a);
+	assert_int_equal(match_by_number(f, l).why.kind, FAIL_SERVER);
+	assert_fine(match(f, l, 0));
+	assert_int_equal(listing_match(l, 1), LISTED_ADOPTED);
+	listing_free(&l);
+}
+
+static void
 adopting_over_our_deletion_forgets_the_octets(void **state)
 {
 	struct fixture *f = *state;
@@ -1081,6 +1098,7 @@ main(void)
 	    TEST(uid_repeated_without_end_is_the_servers_fault),
 	    TEST(without_uidl_octets_decide),
 	    TEST(adopted_messages_are_seen_and_never_deleted),
+	    TEST(adopted_messages_are_not_matched_by_number),
 	    TEST(adopting_over_our_deletion_forgets_the_octets),
 	    TEST(record_survives),
 	    TEST(second_holder_is_refused),
