@@ -60,14 +60,17 @@ features_without(const struct record *r, const struct pop3_config *config, unsig
 	return config->keep == KEEP_NO ? without : without & ~(unsigned)POP3_FEATURE_UIDL;
 }
 
-/* The server may still hold the maildrop for the session that broke, or want a pause. */
+/*
+ * The server may still hold the maildrop for the session that broke, or want a pause; a token may
+ * have ended; or the message was left out that the session may have broken on.
+ */
 static bool
 tells_nothing(const struct poll_result *result)
 {
 	enum fail_hint hint = result->why.hint;
 
-	return result->stopped || hint == HINT_IN_USE || hint == HINT_LOGIN_DELAY ||
-	       hint == HINT_SYS_TEMP;
+	return result->stopped || result->stale_token != 0 || result->has_rested ||
+	       hint == HINT_IN_USE || hint == HINT_LOGIN_DELAY || hint == HINT_SYS_TEMP;
 }
 
 /* The session came to QUIT. */

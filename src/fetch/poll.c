@@ -15,10 +15,8 @@
 #include "store/mailbox.h"
 
 #include <event2/event.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 const char *
 poll_account(const struct poll *p)
 {
@@ -295,35 +293,6 @@ on_closed(const struct verdict *why, bool quit_ok, void *arg)
 }
 
 static void
-write_last_lines(struct poll *p)
-{
-	const struct poll_result *r = &p->result;
-	const char *kind = r->stopped ? "stopped" : verdict_kind_name(r->why.kind);
-	double seconds = (double)(clock_mono() - p->since_mono) / 1000;
-	uint64_t octets = poll_octets_in(p);
-
-	if (r->why.kind != FAIL_NONE)
-		transcript_note(p->transcript, "%s", r->why.text);
-	transcript_note(p->transcript,
-	    "closed: %s, %" PRIu64 " fetched, %" PRIu64 " deleted, %" PRIu64 " octets in, %.3f s",
-	    kind, r->fetched, r->deleted, octets, seconds);
-	if (r->why.kind != FAIL_NONE)
-		log_at(r->stale_token != 0 ? LOG_LEVEL_INFO
-					   : record_level_of(p->settings.record, &r->why),
-		    "account=%s session=%s protocol=pop3 result=%s stage=%s fetched=%" PRIu64
-		    " failures=%u reason=\"%s\"",
-		    poll_account(p), p->id, kind, r->why.stage, r->fetched,
-		    p->settings.record->failures + 1, r->why.text);
-	else
-		log_info("account=%s session=%s protocol=pop3 result=%s fetched=%" PRIu64
-			 " deleted=%" PRIu64 " known=%" PRIu64 " too_large=%" PRIu64
-			 " octets=%" PRIu64 " seconds=%.3f",
-		    poll_account(p), p->id, kind, r->fetched, r->deleted, r->known,
-		    r->skipped_large, octets, seconds);
-	poll_tell_end(p);
-}
-
-static void
 ended_cb(evutil_socket_t fd, short what, void *arg)
 {
 	struct poll *p = arg;
@@ -340,7 +309,7 @@ poll_end_when_done(struct poll *p)
 	    (p->session != NULL && !p->session_closed))
 		return;
 	p->result.stopped = p->stopping && p->result.why.kind == FAIL_NONE && !p->quit_ok;
-	write_last_lines(p);
+	poll_write_outcome(p);
 	transcript_close(&p->transcript);
 	p->ended = event_new(p->settings.base, -1, 0, ended_cb, p);
 	event_active(p->ended, EV_TIMEOUT, 0);

@@ -21,7 +21,8 @@ struct vault_request;
 /*
  * What the files of a poll share; nobody else includes this.  poll.c has its way from preparing to
  * QUIT, poll_incoming.c the messages that come in and the batches that they are stored in,
- * poll_left.c those that stay behind, poll_events.c what those who watch are told.
+ * poll_left.c those that stay behind, poll_events.c what the logs and those who watch are
+ * told.
  */
 
 /* Messages that stay on the server, although they are to be fetched or deleted. */
@@ -80,7 +81,7 @@ void poll_end_when_done(struct poll *p);
 
 /* poll_events.c */
 void poll_tell_start(const struct poll *p);
-void poll_tell_end(const struct poll *p);
+void poll_write_outcome(const struct poll *p);
 void poll_tell_message(const struct poll *p, const struct batch_item *item, const char *uid);
 
 /* poll_left.c */

@@ -18,7 +18,8 @@ struct event;
  * What the files of the conversation share; nobody else includes this.  pop3_session.c has the
  * table of states and the events, the others the states of one part each: pop3_authorization.c
  * (greeting, CAPA, STLS, UTF8, login, CAPA again), pop3_listing.c (STAT, UIDL, LIST),
- * pop3_transfer.c (RETR, DELE, QUIT).  A handler of a line returns the next state.
+ * pop3_transfer.c (RETR, DELE, QUIT).  A handler of a line returns the next state.  pop3_suspect.c
+ * says what a session may have broken on.
  */
 enum pop3_state {
 	POP3_RESOLVING,
@@ -88,9 +89,6 @@ struct pop3_session {
 /* The one place that assigns the state; runs what its entry does. */
 void pop3_set_state(struct pop3_session *s, enum pop3_state state);
 
-/* True when the session goes without the feature. */
-bool pop3_lacks(const struct pop3_session *s, enum pop3_feature feature);
-
 /* Fill the verdict and return POP3_CLOSED. */
 enum pop3_state pop3_fail(struct pop3_session *s, enum fail kind, const char *stage,
     const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -120,6 +118,9 @@ enum pop3_state pop3_on_login(struct pop3_session *s, const char *line);
 void pop3_enter_user_capa(struct pop3_session *s);
 enum pop3_state pop3_on_user_capa(struct pop3_session *s, const char *line);
 enum pop3_state pop3_on_user_capa_item(struct pop3_session *s, const char *line);
+
+/* pop3_suspect.c; true when the session goes without the feature */
+bool pop3_lacks(const struct pop3_session *s, enum pop3_feature feature);
 
 /* pop3_listing.c */
 bool pop3_pipelines(const struct pop3_session *s);

@@ -154,6 +154,26 @@ a_trial_waits_for_a_maildrop_in_use(void **state)
 }
 
 static void
+a_trial_waits_for_a_session_that_tells(void **state)
+{
+	static const struct poll_result results[] = {
+	    {.stopped = true},
+	    {.why = {.kind = FAIL_AUTH}, .stale_token = 7},
+	    {.has_rested = true},
+	};
+	struct record r = {0};
+	unsigned trial = 0;
+
+	(void)state;
+	break_on(&r, &keeping, &trial, POP3_FEATURE_PIPELINED_TRANSFER);
+	for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
+		features_note(&r, "a", &keeping, &trial, &results[i]);
+		assert_int_equal(trial, POP3_FEATURE_PIPELINED_TRANSFER);
+		assert_int_equal(r.lacking, 0);
+	}
+}
+
+static void
 what_works_again_is_used_again(void **state)
 {
 	struct record r = {.lacking = POP3_FEATURE_PIPELINING, .lacking_since = now - 31 * DAY};
@@ -210,6 +230,7 @@ main(void)
 	    cmocka_unit_test(a_trial_that_fails_is_not),
 	    cmocka_unit_test(messages_that_stay_behind_say_nothing_of_features),
 	    cmocka_unit_test(a_trial_waits_for_a_maildrop_in_use),
+	    cmocka_unit_test(a_trial_waits_for_a_session_that_tells),
 	    cmocka_unit_test(what_works_again_is_used_again),
 	    cmocka_unit_test(a_login_that_fails_without_capa_gets_it_back),
 	    cmocka_unit_test(a_set_has_names),

@@ -36,6 +36,7 @@ BODIES = {
 
 ODD = {
     "no header": b"just text\r\n",
+    "long header line": b"Subject: " + b"x" * 200_000 + b"\r\n\r\nx\r\n",
     "header only": b"Subject: alone\r\n",
     "header without an end": b"Subject: alone",
     "one octet": b"x",
