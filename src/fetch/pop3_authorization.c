@@ -73,7 +73,7 @@ pop3_on_capa(struct pop3_session *s, const char *line)
 
 	pop3_parse_reply(line, &reply);
 	if (reply.status == POP3_ERR) {
-		s->proven |= POP3_FEATURE_CAPA;
+		s->capa_refused = true;
 		return after_capa(s); /* a server from before RFC 2449 */
 	}
 	if (reply.status != POP3_OK)

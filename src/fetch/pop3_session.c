@@ -130,9 +130,20 @@ static const struct pop3_state_row states[POP3_STATE_COUNT] = {
 
 /* -- events of the connection ---------------------------------------------------------------- */
 
+/* Some servers say -ERR to what they do not know, and hang up then. */
+static void
+note_survived_capa(struct pop3_session *s)
+{
+	if (!s->capa_refused)
+		return;
+	s->capa_refused = false;
+	s->proven |= POP3_FEATURE_CAPA;
+}
+
 static void
 on_line(struct pop3_session *s, const struct conn_info *info)
 {
+	note_survived_capa(s);
 	/* A line of a listing completes nothing: a server could send one a minute for ever. */
 	if (!states[s->state].many || strcmp(info->data, ".") == 0)
 		conn_progress(s->conn);

@@ -76,6 +76,7 @@ struct pop3_session {
 	uint64_t maildrop_count;  /* STAT */
 	uint64_t lines;           /* of the multi-line answer under way */
 	unsigned without, proven; /* enum pop3_feature */
+	bool capa_refused;        /* -ERR to CAPA, and nothing was heard since */
 	enum pop3_state broke_in; /* where it was when it was closed */
 	bool by_uid;
 	bool count_only;

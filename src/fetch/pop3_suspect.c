@@ -21,7 +21,9 @@ pop3_session_proven(const struct pop3_session *s)
 static unsigned
 suspect_of_listing(const struct pop3_session *s)
 {
-	bool may_be_uidl = s->broke_in == POP3_UIDL || s->broke_in == POP3_UIDL_ITEM;
+	bool was_refused = !s->by_uid && !pop3_lacks(s, POP3_FEATURE_UIDL);
+	bool may_be_uidl = s->broke_in == POP3_UIDL || s->broke_in == POP3_UIDL_ITEM ||
+			   (s->broke_in == POP3_LIST && was_refused);
 
 	if (s->count_only)
 		return 0;
@@ -53,6 +55,8 @@ pop3_session_suspect(const struct pop3_session *s)
 {
 	if (s->state != POP3_CLOSED || !is_broken(&s->why))
 		return 0;
+	if (s->capa_refused)
+		return POP3_FEATURE_CAPA;
 	switch (s->broke_in) {
 	case POP3_CAPA:
 	case POP3_CAPA_ITEM:

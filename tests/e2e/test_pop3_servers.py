@@ -149,6 +149,7 @@ def tries(peer, verb):
     "act",
     [
         faults.hang_up(),
+        faults.hang_up("-ERR what?"),
         faults.stall(),
         faults.stall("+OK", "TOP"),
         faults.answer("500 what?"),
@@ -156,7 +157,7 @@ def tries(peer, verb):
         faults.huge_line(),
         faults.endless_lines("X-NOTHING"),
     ],
-    ids=["closed", "silent", "half", "no answer", "octets", "long line", "no end"],
+    ids=["closed", "refused", "silent", "half", "no answer", "octets", "long line", "no end"],
 )
 def test_a_server_that_breaks_on_capa(daemon, peer, box, fill, act):
     sent = fill(3)
@@ -214,6 +215,17 @@ def test_a_server_that_breaks_on_utf8(daemon, peer, fill):
     assert tries(peer, "UTF8") == [1, 0, 0]
     assert tries(peer, "CAPA") == [1, 1, 1]
     check(daemon, sent)
+
+
+def test_messages_that_need_utf8(daemon, peer, fill):
+    """Without UTF8 such a server refuses what it cannot send otherwise."""
+    sent = fill(3)
+    peer.offers = ["UTF8 USER", "LANG"]
+    peer.on("RETR", faults.answer("-ERR [UTF8] needs it"), when=lambda s: not s.sent_command("UTF8"))
+    daemon.configure(daemon.account(peer)).start()
+    daemon.fetch()
+    check(daemon, sent)
+    assert peer.sent_command("LANG") == []
 
 
 @pytest.mark.parametrize("keep", ["no", "forever"])
