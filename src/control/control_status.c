@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "control/control_client.h"
 #include "deliver/deliverer.h"
+#include "fetch/features.h"
 #include "fetch/fetcher.h"
 #include "queue/outqueue.h"
 
@@ -34,6 +35,17 @@ error_json(int64_t time, enum fail kind, const char *text)
 }
 
 static json_t *
+features_json(unsigned set)
+{
+	json_t *list = json_array();
+
+	for (unsigned feature = 1; feature <= set; feature <<= 1)
+		if ((set & feature) != 0)
+			json_array_append_new(list, json_string(features_name(feature)));
+	return list;
+}
+
+static json_t *
 pop3_json(const struct fetcher_view *view)
 {
 	json_t *pop3 = json_object();
@@ -52,6 +64,9 @@ pop3_json(const struct fetcher_view *view)
 	json_object_set_new(
 	    pop3, "on_server", view->on_server >= 0 ? json_integer(view->on_server) : json_null());
 	json_object_set_new(pop3, "skipped_large", count_json(view->skipped_large));
+	json_object_set_new(pop3, "expires_after",
+	    view->expires_after >= 0 ? json_integer(view->expires_after) : json_null());
+	json_object_set_new(pop3, "left_out", features_json(view->left_out));
 	json_object_set_new(
 	    pop3, "certificate_expires", control_status_time(view->certificate_end));
 	return pop3;

@@ -238,6 +238,41 @@ note_large(const struct view *v, const json_t *pop3)
 }
 
 static void
+note_expiry(const struct view *v, const json_t *pop3)
+{
+	long long days = ctl_json_number(pop3, "expires_after");
+	struct str s = STR_INIT;
+
+	if (!json_is_integer(json_object_get(pop3, "expires_after")))
+		return;
+	if (days == 0)
+		str_append_text(&s, "The server deletes what was fetched, whatever keep says");
+	else
+		str_appendf(&s, "The server deletes mail after %lld day%s, sooner than keep says",
+		    days, days == 1 ? "" : "s");
+	ctl_table_note(v->table, str_text(&s), CTL_WARN);
+	str_clear(&s);
+}
+
+static void
+note_left_out(const struct view *v, const json_t *pop3)
+{
+	const json_t *list = json_object_get(pop3, "left_out"), *item;
+	struct str s = STR_INIT;
+	size_t i;
+
+	json_array_foreach(list, i, item)
+	{
+		str_append_text(&s, i == 0 ? "Left out, for the server breaks on it: " : ", ");
+		if (json_is_string(item))
+			str_append_text(&s, json_string_value(item));
+	}
+	if (s.len > 0)
+		ctl_table_note(v->table, str_text(&s), CTL_PLAIN);
+	str_clear(&s);
+}
+
+static void
 note_queued(const struct view *v, const json_t *smtp)
 {
 	long long count = ctl_json_number(smtp, "queued");
@@ -316,6 +351,8 @@ add_account(const struct view *v, const json_t *account)
 	note_sessions(v, name);
 	note_side(v, name, pop3, "fetching", "poll");
 	note_large(v, pop3);
+	note_expiry(v, pop3);
+	note_left_out(v, pop3);
 	note_side(v, name, smtp, "sending", "flush");
 	note_queued(v, smtp);
 }

@@ -14,8 +14,8 @@
 
 enum { FAILURES_THAT_TELL = 3 };
 
-static const char *
-name_of(unsigned feature)
+const char *
+features_name(unsigned feature)
 {
 	switch (feature) {
 	case POP3_FEATURE_CAPA:
@@ -38,7 +38,7 @@ features_list(unsigned set, char *text, size_t size)
 
 	for (unsigned feature = 1; feature <= set; feature <<= 1)
 		if ((set & feature) != 0)
-			str_appendf(&s, "%s%s", s.len > 0 ? ", " : "", name_of(feature));
+			str_appendf(&s, "%s%s", s.len > 0 ? ", " : "", features_name(feature));
 	snprintf(text, size, "%s", str_text(&s));
 	str_clear(&s);
 }
@@ -91,7 +91,7 @@ end_trial(struct record *r, const char *account, unsigned *trial, const struct p
 	if (result->why.kind != FAIL_NONE && !is_up_to_messages(&result->why))
 		return FEATURES_SAME;
 	log_warning("account=%s the server breaks on %s: it is gone on without for 30 days",
-	    account, name_of(feature));
+	    account, features_name(feature));
 	r->lacking = (is_fresh(r) ? r->lacking : 0) | feature;
 	r->lacking_since = clock_wall();
 	r->proven &= ~feature;
@@ -146,7 +146,7 @@ features_note(struct record *r, const char *account, const struct pop3_config *c
 	if (result->stopped || !is_suspect(r, config, result->suspect))
 		return step;
 	*trial = result->suspect;
-	log_info(
-	    "account=%s the session broke on %s: it is tried without", account, name_of(*trial));
+	log_info("account=%s the session broke on %s: it is tried without", account,
+	    features_name(*trial));
 	return FEATURES_TRIAL;
 }

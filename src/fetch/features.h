@@ -22,6 +22,9 @@ struct record;
 unsigned features_without(
     const struct record *record, const struct pop3_config *config, unsigned trial);
 
+/* "CAPA", "PIPELINING" ...; static. */
+const char *features_name(unsigned feature);
+
 /* The names of a set, for people: "CAPA, UTF8". */
 void features_list(unsigned set, char *text, size_t size);
 

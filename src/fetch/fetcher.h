@@ -90,6 +90,8 @@ struct fetcher_view {
 	int64_t certificate_end; /* wall ms, 0: unknown */
 	int64_t on_server;       /* -1: unknown */
 	uint64_t skipped_large;
+	int64_t expires_after;        /* days, where that is sooner than keep says; -1: it is not */
+	unsigned left_out;            /* a set of enum pop3_feature, see features_name() */
 	uint64_t polls, polls_failed; /* ended since the start */
 };
 

@@ -423,6 +423,12 @@ maildrop_state(const struct maildrop *m)
 	return m->record.failures > 0 ? "backoff" : "idle";
 }
 
+static unsigned
+left_out(const struct maildrop *m)
+{
+	return m->account->pop3 != NULL ? features_without(&m->record, m->account->pop3, 0) : 0;
+}
+
 void
 maildrop_view(const struct maildrop *m, struct fetcher_view *view)
 {
@@ -445,6 +451,8 @@ maildrop_view(const struct maildrop *m, struct fetcher_view *view)
 	    .certificate_end = m->certificate.ends,
 	    .on_server = m->on_server,
 	    .skipped_large = m->skipped_large,
+	    .expires_after = r->expire_told - 1,
+	    .left_out = left_out(m),
 	    .polls = m->polls,
 	    .polls_failed = m->polls_failed,
 	};

@@ -47,6 +47,10 @@ def is_text(item):
     return isinstance(item, str) and item != ""
 
 
+def is_list(item):
+    return isinstance(item, list)
+
+
 def is_state(item):
     return item in STATES
 
@@ -75,6 +79,8 @@ POP3 = SIDE | {
     "fetched_octets": is_count,
     "on_server": nullable(is_count),
     "skipped_large": is_count,
+    "expires_after": nullable(is_count),
+    "left_out": is_list,
 }
 SMTP = SIDE | {"sent": is_count, "sent_octets": is_count, "queued": is_count}
 QUEUE = dict.fromkeys(("messages", "octets", "deferred", "held", "failed"), is_count)

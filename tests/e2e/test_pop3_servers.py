@@ -45,6 +45,7 @@ def test_mail_that_expires_before_keep_is_told_once(daemon, peer, fill):
     for _ in range(2):
         daemon.fetch()
     assert daemon.log().count("nothing is kept there") == 1
+    assert daemon.status()["expires_after"] == 0
 
 
 def test_what_expires_after_keep_is_not_told(daemon, peer, fill):
@@ -53,6 +54,7 @@ def test_what_expires_after_keep_is_not_told(daemon, peer, fill):
     daemon.configure(daemon.account(peer, keep="14d")).start()
     daemon.fetch()
     assert "EXPIRE" not in daemon.log()
+    assert daemon.status()["expires_after"] is None
 
 
 def test_expire_is_told_again_for_another_keep(daemon, peer, fill):
@@ -170,6 +172,7 @@ def test_a_server_that_breaks_on_capa(daemon, peer, box, fill, act):
     daemon.fetch()
     assert tries(peer, "CAPA") == [1, 0, 0]
     assert daemon.log().count("breaks on CAPA") == 1
+    assert daemon.status()["left_out"] == ["CAPA"]
     assert "--- left out, for the server breaks on it: CAPA" in daemon.ended_session_logs(3)[-1]
 
 

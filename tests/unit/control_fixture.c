@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "base/xalloc.h"
+#include "fetch/pop3_session.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -65,7 +66,8 @@ set_accounts(struct fixture *f)
 	    .error_time = 1763633700124,
 	    .error_kind = FAIL_NETWORK,
 	    .error_text = "no route to pop.example.com",
-	    .on_server = -1};
+	    .on_server = -1,
+	    .expires_after = -1};
 	f->views[1] = (struct fetcher_view){.account = "personal",
 	    .state = "idle",
 	    .server = "pop.example.org:995",
@@ -75,9 +77,11 @@ set_accounts(struct fixture *f)
 	    .fetched = 12,
 	    .fetched_octets = 34567,
 	    .on_server = 4,
-	    .skipped_large = 1};
-	f->views[2] =
-	    (struct fetcher_view){.account = "outgoing", .state = "disabled", .on_server = -1};
+	    .skipped_large = 1,
+	    .expires_after = 7,
+	    .left_out = POP3_FEATURE_CAPA | POP3_FEATURE_PIPELINING};
+	f->views[2] = (struct fetcher_view){
+	    .account = "outgoing", .state = "disabled", .on_server = -1, .expires_after = -1};
 	f->fetcher = (struct fetcher){.views = f->views, .count = 3};
 	f->sending[0] = (struct deliverer_view){.account = "personal", .state = "disabled"};
 	f->sending[1] = (struct deliverer_view){.account = "work",

@@ -59,6 +59,7 @@ status_has_every_field(void **state)
 		"\"next_attempt\":\"2025-11-20T10:20:00.000Z\",\"failures\":0,\"failing_since\":"
 		"null,\"last_error\":null,"
 		"\"fetched\":12,\"fetched_octets\":34567,\"on_server\":4,\"skipped_large\":1,"
+		"\"expires_after\":7,\"left_out\":[\"CAPA\",\"PIPELINING\"],"
 		"\"certificate_expires\":null}"},
 	    {"accounts.0.smtp", "{\"state\":\"disabled\",\"server\":null,\"last_attempt\":null,"
 				"\"last_success\":null,"
@@ -73,6 +74,8 @@ status_has_every_field(void **state)
 		"\"text\":\"no route to pop.example.com\"}"},
 	    {"accounts.1.pop3.last_success", "null"},
 	    {"accounts.1.pop3.on_server", "null"},
+	    {"accounts.1.pop3.expires_after", "null"},
+	    {"accounts.1.pop3.left_out", "[]"},
 	    {"accounts.1.pop3.failures", "2"},
 	    {"accounts.1.smtp.state", "\"idle\""},
 	    {"accounts.1.smtp.server", "\"[2001:db8::25]:587\""},
