@@ -24,6 +24,8 @@ features_name(unsigned feature)
 		return "UTF8";
 	case POP3_FEATURE_UIDL:
 		return "UIDL";
+	case POP3_FEATURE_USER_CAPA:
+		return "CAPA behind the login";
 	case POP3_FEATURE_PIPELINED_TRANSFER:
 		return "PIPELINING of RETR and DELE";
 	default:
@@ -108,7 +110,7 @@ is_suspect(const struct record *r, const struct pop3_config *config, unsigned fe
 		return false;
 	if (is_proven && (feature & pipelining) == 0)
 		return false;
-	return r->failures + 1 == FAILURES_THAT_TELL || (!is_proven && r->failures == 0);
+	return !is_proven || r->failures + 1 >= FAILURES_THAT_TELL;
 }
 
 /* Without CAPA there is only USER, which not every server or setting allows. */

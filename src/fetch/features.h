@@ -14,8 +14,9 @@ struct record;
  * too, the feature was not to blame.
  *
  * Networks break more often than servers do: a feature that has worked is not suspected any more,
- * or, with pipelining, only at the third failure in a row.  Going without CAPA can mean a weaker
- * login, and without UIDL messages that were only marked as seen would be fetched and deleted.
+ * or, with pipelining, only from the third failure in a row on.  Going without CAPA can mean a
+ * weaker login, and without UIDL messages that were only marked as seen would be fetched and
+ * deleted.
  */
 
 /* What the next session goes without; trial: what features_note() has put to the proof. */

@@ -138,6 +138,14 @@ pop3_on_utf8(struct pop3_session *s, const char *line)
 /* -- login ----------------------------------------------------------------------------------- */
 
 static enum pop3_state
+after_login(const struct pop3_session *s)
+{
+	bool asks = s->capabilities.per_user && !pop3_lacks(s, POP3_FEATURE_USER_CAPA);
+
+	return asks ? POP3_USER_CAPA : POP3_STAT;
+}
+
+static enum pop3_state
 after_login_step(struct pop3_session *s, enum pop3_login_step step)
 {
 	switch (step) {
@@ -146,7 +154,7 @@ after_login_step(struct pop3_session *s, enum pop3_login_step step)
 	case POP3_LOGIN_DONE:
 		transcript_end_login(s->transcript);
 		s->mechanism = pop3_login_mechanism(s->login);
-		return s->capabilities.per_user ? POP3_USER_CAPA : POP3_STAT;
+		return after_login(s);
 	case POP3_LOGIN_FAILED:
 		break;
 	}
@@ -209,6 +217,7 @@ pop3_on_user_capa_item(struct pop3_session *s, const char *line)
 		pop3_parse_capability(&s->for_user, line);
 		return pop3_endless(s, "capa", CAPA_LINES) ? POP3_CLOSED : POP3_USER_CAPA_ITEM;
 	}
+	s->proven |= POP3_FEATURE_USER_CAPA;
 	if (s->for_user.login_delay >= 0)
 		s->capabilities.login_delay = s->for_user.login_delay;
 	if (s->for_user.expire >= 0)

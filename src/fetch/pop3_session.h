@@ -64,6 +64,7 @@ enum pop3_feature {
 	POP3_FEATURE_UIDL = 1 << 2,
 	POP3_FEATURE_PIPELINING = 1 << 3,         /* STAT, UIDL and LIST together */
 	POP3_FEATURE_PIPELINED_TRANSFER = 1 << 4, /* RETR and DELE, many at a time */
+	POP3_FEATURE_USER_CAPA = 1 << 5,          /* CAPA again, where it says "USER" */
 };
 
 struct pop3_session_settings {

@@ -61,6 +61,9 @@ pop3_session_suspect(const struct pop3_session *s)
 	case POP3_CAPA:
 	case POP3_CAPA_ITEM:
 		return POP3_FEATURE_CAPA;
+	case POP3_USER_CAPA:
+	case POP3_USER_CAPA_ITEM:
+		return POP3_FEATURE_USER_CAPA;
 	case POP3_UTF8:
 		return POP3_FEATURE_UTF8;
 	case POP3_STAT:

@@ -37,7 +37,8 @@ struct stage {
 	unsigned without;
 };
 
-static const char *const features[] = {"CAPA", "UTF8", "UIDL", "PIPELINING", "TRANSFER"};
+static const char *const features[] = {
+    "CAPA", "UTF8", "UIDL", "PIPELINING", "TRANSFER", "USER-CAPA"};
 
 /* -- the owner ------------------------------------------------------------------------------- */
 
