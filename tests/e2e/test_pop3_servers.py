@@ -224,7 +224,8 @@ def test_messages_that_need_utf8(daemon, peer, fill):
     """Without UTF8 such a server refuses what it cannot send otherwise."""
     sent = fill(3)
     peer.offers = ["UTF8 USER", "LANG"]
-    peer.on("RETR", faults.answer("-ERR [UTF8] needs it"), when=lambda s: not s.sent_command("UTF8"))
+    refusal = faults.answer("-ERR [UTF8] needs it")
+    peer.on("RETR", refusal, when=lambda session: not session.sent_command("UTF8"))
     daemon.configure(daemon.account(peer)).start()
     daemon.fetch()
     check(daemon, sent)
