@@ -1,6 +1,10 @@
 """Debian's Dovecot as a POP3 server on loopback, in a directory of its own, without privileges."""
 
+import base64
 import grp
+import hashlib
+import hmac
+import json
 import os
 import pwd
 import re
@@ -9,11 +13,15 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 
 from .waiting import wait_for
 
 PASSWORD = "pass word"
 USERS_MAX = 1000
+WITH_PASSWORD = ("plain", "login", "cram-md5", "apop", "scram-sha-1", "scram-sha-256")
+WITH_TOKEN = ("oauthbearer", "xoauth2")
+TOKEN_KEY = b"a key that signs tokens, long enough"
 
 CONFIG = """
 base_dir = {dir}/run
@@ -32,7 +40,7 @@ first_valid_uid = 1
 first_valid_gid = 1
 mail_location = maildir:{dir}/mail/%u
 disable_plaintext_auth = no
-auth_mechanisms = plain login cram-md5 apop scram-sha-1 scram-sha-256
+auth_mechanisms = {mechanisms}
 auth_failure_delay = 0
 auth_username_chars =
 mail_max_userip_connections = 0
@@ -42,11 +50,18 @@ pop3_lock_session = yes
 passdb {{
   driver = passwd-file
   args = scheme=PLAIN {dir}/users
+  mechanisms = {passwords}
+}}
+passdb {{
+  driver = oauth2
+  args = {dir}/oauth2
+  mechanisms = {tokens}
 }}
 userdb {{
   driver = static
   args = uid={uid} gid={gid} home={dir}/home/%u
 }}
+{more}
 service auth {{
   client_limit = 2000
   unix_listener postfix {{
@@ -82,6 +97,28 @@ service pop3 {{
 """
 
 
+# A certificate is the secret: its common name is the user.
+CERTIFIED = """
+ssl_ca = <{ca}
+ssl_require_crl = no
+ssl_verify_client_cert = yes
+auth_ssl_require_client_cert = yes
+auth_ssl_username_from_cert = yes
+passdb {{
+  driver = static
+  args = nopassword=y
+  mechanisms = external
+}}
+"""
+
+# Tokens are believed for their signature: keys/AZP/ALG/KID in base64.
+OAUTH2 = """
+introspection_mode = local
+local_validation_key_dict = fs:posix:prefix={dir}/keys/
+username_attribute = sub
+"""
+
+
 def find_dovecot():
     """Where it is; None when its POP3 server is not installed."""
     path = shutil.which("dovecot") or shutil.which("dovecot", path="/usr/sbin:/usr/local/sbin")
@@ -104,6 +141,24 @@ def free_ports(count):
     return ports
 
 
+def make_token(user, key=TOKEN_KEY, room=0):
+    """An access token that this Dovecot believes: a JSON Web Token (RFC 7519); `room` is of a claim
+    that says nothing."""
+    claims = {"sub": user, "iat": int(time.time()) - 60, "exp": int(time.time()) + 3600}
+    claims["room"] = "x" * room
+    parts = [encode_json({"alg": "HS256", "typ": "JWT"}), encode_json(claims)]
+    signature = hmac.digest(key, ".".join(parts).encode(), hashlib.sha256)
+    return ".".join([*parts, encode_part(signature)])
+
+
+def encode_json(item):
+    return encode_part(json.dumps(item).encode())
+
+
+def encode_part(octets):
+    return base64.urlsafe_b64encode(octets).decode().rstrip("=")
+
+
 class View:
     """One of Dovecot's two listeners, as Daemon.account() wants a server."""
 
@@ -113,8 +168,9 @@ class View:
 
 
 class Dovecot:
-    def __init__(self, program, certificates):
+    def __init__(self, program, certificates, mechanisms=WITH_PASSWORD + WITH_TOKEN):
         self.program = program
+        self.mechanisms = mechanisms
         # Dovecot refuses to serve mail as root, so there it runs as nobody.
         self.user = pwd.getpwnam("nobody") if os.getuid() == 0 else pwd.getpwuid(os.getuid())
         self.directory = tempfile.mkdtemp(prefix="postrider-dovecot-")
@@ -126,7 +182,8 @@ class Dovecot:
         for name in ("run", "state", "mail", "home"):
             self._make(name)
         pair = certificates["server"]
-        for source, name in ((pair.cert, "crt"), (pair.key, "key")):
+        files = ((pair.cert, "crt"), (pair.key, "key"), (certificates["ca"], "ca"))
+        for source, name in files:
             shutil.copyfile(source, self.path(name))
             self._own(self.path(name))
         self._write_config()
@@ -143,9 +200,14 @@ class Dovecot:
         self._own(self.path(*names))
 
     def _write_config(self):
+        more = CERTIFIED.format(ca=self.path("ca")) if "external" in self.mechanisms else ""
         with open(self.path("conf"), "w") as file:
             file.write(
                 CONFIG.format(
+                    mechanisms=" ".join(self.mechanisms),
+                    passwords=" ".join(WITH_PASSWORD),
+                    tokens=" ".join(WITH_TOKEN),
+                    more=more,
                     dir=self.directory,
                     cert=self.path("crt"),
                     key=self.path("key"),
@@ -162,6 +224,11 @@ class Dovecot:
             for number in range(1, USERS_MAX + 1):
                 file.write(f"user{number}:{PASSWORD}\n")
         self._own(self.path("users"))
+        with open(self.path("oauth2"), "w") as file:
+            file.write(OAUTH2.format(dir=self.directory))
+        self._make("keys", "default", "HS256")
+        with open(self.path("keys", "default", "HS256", "default"), "wb") as file:
+            file.write(base64.b64encode(TOKEN_KEY))
 
     # Life
 

@@ -69,6 +69,7 @@ strict_rfc821_envelopes = yes
 MASTER = """
 127.0.0.1:{port} inet n - n - - smtpd
 127.0.0.1:{tls_port} inet n - n - - smtpd -o smtpd_tls_wrappermode=yes
+{offering}
 pickup unix n - n 60 1 pickup
 cleanup unix n - n - 0 cleanup
 qmgr unix n - n 300 1 qmgr
@@ -90,6 +91,9 @@ scache unix - - n - 1 scache
 postlog unix-dgram n - n - 1 postlogd
 """
 
+# One more listener that offers these mechanisms only, of those that Dovecot has.
+OFFERING = "127.0.0.1:{port} inet n - n - - smtpd -o smtpd_sasl_mechanism_filter={mechanisms}"
+
 ADDED = re.compile(rb"(?:Return-Path|X-Original-To|Delivered-To|Received):.*\n(?:[ \t].*\n)*")
 
 
@@ -102,8 +106,9 @@ def find_postfix():
 
 
 class Postfix:
-    def __init__(self, program, certificates, dovecot):
+    def __init__(self, program, certificates, dovecot, offers=()):
         self.program = program
+        self.offers = dict(zip(offers, free_ports(len(offers)), strict=True))
         self.directory = tempfile.mkdtemp(prefix="postrider-postfix-")
         self.port, self.tls_port = free_ports(2)
         self.boxes = 0
@@ -126,6 +131,10 @@ class Postfix:
             "auth": dovecot.auth_socket,
             "port": self.port,
             "tls_port": self.tls_port,
+            "offering": "\n".join(
+                OFFERING.format(port=port, mechanisms=",".join(mechanisms))
+                for mechanisms, port in self.offers.items()
+            ),
         }
         for name, text in (("main.cf", MAIN), ("master.cf", MASTER)):
             with open(self.path("conf", name), "w") as file:
@@ -200,6 +209,10 @@ class Postfix:
     @property
     def implicit(self):
         return View(self.tls_port, "implicit")
+
+    def offering(self, *mechanisms):
+        """The listener with STARTTLS that offers just these; one of `offers`."""
+        return View(self.offers[mechanisms], "starttls")
 
     def add_box(self):
         """The local part of a mailbox that nobody uses yet."""
