@@ -112,6 +112,7 @@ on_granted(struct slot *slot)
 	    .helo = o->account->smtp->helo != NULL ? o->account->smtp->helo : o->settings.helo,
 	    .record = &o->record,
 	    .without = shortcomings_known(&o->record) | o->trial.without,
+	    .declined = standing_declined(&o->declined),
 	    .id = session_id_next(id),
 	};
 

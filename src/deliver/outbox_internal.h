@@ -7,6 +7,7 @@
 #include "deliver/shortcomings.h"
 #include "net/slots.h"
 #include "session/certificate.h"
+#include "session/standing.h"
 #include "store/record.h"
 
 #include <stdbool.h>
@@ -80,7 +81,8 @@ struct outbox {
 	struct shortcomings_trial trial;
 	bool weaker; /* refused to log in: HINT_WEAKER */
 	struct certificate_watch certificate;
-	unsigned long renewed;       /* standing_renews_token() */
+	unsigned long renewed; /* standing_renews_token() */
+	struct standing_declined declined;
 	struct hook *hook;           /* on_failure */
 	struct vault_request *probe; /* has a blocked account's secret changed? */
 };

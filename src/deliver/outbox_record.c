@@ -44,8 +44,9 @@ take_fingerprint(struct outbox *o)
 {
 	if (!standing_take_fingerprint(&o->record, o->config, &o->account->smtp->endpoint))
 		return;
-	o->blocked = false;
 	o->trial = (struct shortcomings_trial){0};
+	o->declined = (struct standing_declined){0};
+	o->blocked = false;
 }
 
 static void
@@ -216,6 +217,7 @@ outbox_note_result(struct outbox *o, const struct sending_result *result, int64_
 	standing_note_login(&o->record, result->mechanism);
 	shortcomings_note(&o->record, result->lacking);
 	shortcomings_judge(&o->record, &o->trial, o->name, result);
+	standing_note_declined(&o->declined, result->declined);
 	certificate_note(&o->certificate, o->name, o->server, result->certificate_end);
 	o->weaker = result->why.hint == HINT_WEAKER;
 	o->record.octets += result->octets;

@@ -120,6 +120,7 @@ on_closed(const struct verdict *why, bool slow, void *arg)
 	s->result.certificate_end = smtp_session_certificate_end(s->session);
 	s->result.mechanism = smtp_session_mechanism(s->session);
 	s->result.broke_on = smtp_session_broke_on(s->session);
+	s->result.declined = smtp_session_declined(s->session);
 	if (why->kind == FAIL_AUTH && why->hint != HINT_WEAKER && s->secret != NULL)
 		note_refused_secret(s);
 	if (s->stopping)
@@ -163,6 +164,7 @@ sending_connect(struct sending *s)
 	    .helo = s->settings.helo,
 	    .served = s->settings.record->mechanism,
 	    .shortcomings = s->settings.without,
+	    .declined = s->settings.declined,
 	};
 	s->session = smtp_session_new(&session, &smtp_handler, s);
 }

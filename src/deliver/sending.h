@@ -49,12 +49,14 @@ struct sending_settings {
 	const char *helo;
 	const struct record *record; /* what earlier sessions came to; borrowed for its life */
 	unsigned without;            /* enum smtp_shortcoming */
+	uint32_t declined;           /* standing_declined() */
 	const char *id;              /* "000123" */
 };
 
 struct sending_result {
 	struct verdict why;
 	const char *mechanism;     /* the login, by its name, static; NULL: none */
+	uint32_t declined;         /* mechanisms that were declined before that one, a set */
 	int64_t certificate_end;   /* wall ms, 0: unknown */
 	bool stopped;              /* ended by sending_stop() */
 	unsigned long stale_token; /* of a token held from before, which is refused now; 0: none */

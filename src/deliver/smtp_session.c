@@ -478,6 +478,7 @@ smtp_session_new(
 	s->deriver = settings->deriver;
 	s->served = settings->served;
 	s->shortcomings = settings->shortcomings;
+	s->known_declined = settings->declined;
 	s->handler = handler;
 	s->arg = arg;
 	s->helo = ascii_name(settings->helo);
@@ -587,6 +588,12 @@ smtp_session_broke_on(const struct smtp_session *s)
 	bool is_broken = s->why.kind == FAIL_NETWORK || s->why.kind == FAIL_PROTOCOL;
 
 	return is_broken ? s->broke_on : 0;
+}
+
+uint32_t
+smtp_session_declined(const struct smtp_session *s)
+{
+	return s->declined;
 }
 
 const char *

@@ -123,6 +123,7 @@ struct smtp_session_settings {
 	const struct conn_watch *watch; /* NULL: nobody looks */
 	const char *served;             /* the last login, by its name; NULL, "": none */
 	unsigned shortcomings;          /* enum smtp_shortcoming: known from earlier sessions */
+	uint32_t declined;              /* standing_declined() */
 };
 
 /* Starts connecting; no handler runs inside this or any other call: all come from the loop. */
@@ -187,6 +188,9 @@ const char *smtp_session_mechanism(const struct smtp_session *session);
  * the connection was lost, or the two sides were out of step, and no message had got through.
  */
 unsigned smtp_session_broke_on(const struct smtp_session *session);
+
+/* Mechanisms that the server listed and declined before that one, a set. */
+uint32_t smtp_session_declined(const struct smtp_session *session);
 
 /* "resolving", "connecting", "handshake", "authenticating", "sending"; static. */
 const char *smtp_session_state(const struct smtp_session *session);

@@ -144,6 +144,8 @@ struct smtp_session {
 	bool ask_body;
 	const char *served;      /* borrowed */
 	const char *mechanism;   /* the login, by its name, static; NULL: none */
+	uint32_t known_declined; /* mechanisms, by earlier sessions */
+	uint32_t declined;       /* by this one */
 	int64_t certificate_end; /* wall ms, 0: unknown */
 	bool quit_wanted;
 	bool failing;               /* smtp_session_fail() */

@@ -190,6 +190,7 @@ maildrop_start(struct maildrop *m, const char *id)
 	    .record = &m->record,
 	    .without = features_without(&m->record, m->account->pop3, m->trial),
 	    .stumbles = &m->stumbles,
+	    .declined = standing_declined(&m->declined),
 	    .id = id,
 	};
 

@@ -6,6 +6,7 @@
 #include "fetch/poll.h"
 #include "fetch/stumbles.h"
 #include "session/certificate.h"
+#include "session/standing.h"
 #include "store/mailbox.h"
 
 #include <stdbool.h>
@@ -75,6 +76,7 @@ struct maildrop {
 	unsigned trial;              /* a feature that the next session does without */
 	bool learned;                /* the last one has changed what the record knows of them */
 	unsigned long renewed;       /* standing_renews_token() */
+	struct standing_declined declined;
 	struct vault_request *probe; /* has a blocked account's secret changed? */
 	struct maildrop_adopt adopt;
 };

@@ -70,6 +70,7 @@ maildrop_check_fingerprint(struct maildrop *m)
 {
 	if (!standing_take_fingerprint(&m->record, m->config, &m->account->pop3->endpoint))
 		return false;
+	m->declined = (struct standing_declined){0};
 	m->blocked = false;
 	return true;
 }
@@ -134,6 +135,7 @@ maildrop_note_result(struct maildrop *m, const struct poll_result *result)
 	certificate_note(&m->certificate, m->name, m->server, result->certificate_end);
 	changed = standing_note_login(&m->record, result->mechanism) || changed;
 	changed = note_demands(m, result) || changed;
+	standing_note_declined(&m->declined, result->declined);
 	m->weaker = result->why.hint == HINT_WEAKER;
 
 	m->polls++;

@@ -268,6 +268,7 @@ on_closed(const struct verdict *why, bool quit_ok, void *arg)
 	p->quit_ok = quit_ok;
 	p->result.certificate_end = pop3_session_certificate_end(p->session);
 	p->result.mechanism = pop3_session_mechanism(p->session);
+	p->result.declined = pop3_session_declined(p->session);
 	p->result.login_delay = pop3_session_login_delay(p->session);
 	p->result.expire = pop3_session_expire(p->session);
 	p->result.proven = pop3_session_proven(p->session);
@@ -364,6 +365,7 @@ poll_connect(struct poll *p)
 	    .deriver = vault_deriver(p->settings.vault),
 	    .served = p->settings.record->mechanism,
 	    .without = p->settings.without,
+	    .declined = p->settings.declined,
 	};
 	p->session = pop3_session_new(&session, &handler, p);
 }

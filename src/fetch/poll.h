@@ -41,12 +41,14 @@ struct poll_settings {
 	const struct record *record; /* what earlier polls came to; borrowed for its life */
 	unsigned without;            /* a set of enum pop3_feature */
 	struct stumbles *stumbles;   /* asked, and added to; borrowed for its life */
+	uint32_t declined;           /* standing_declined() */
 	const char *id;              /* "000123" */
 };
 
 struct poll_result {
 	struct verdict why;
 	const char *mechanism;     /* the login, by its name, static; NULL: none */
+	uint32_t declined;         /* mechanisms that were declined before that one, a set */
 	int64_t certificate_end;   /* wall ms, 0: unknown */
 	bool stopped;              /* ended by poll_stop(): neither success nor failure */
 	unsigned long stale_token; /* of a token held from before, which is refused now; 0: none */

@@ -154,6 +154,7 @@ after_login_step(struct pop3_session *s, enum pop3_login_step step)
 	case POP3_LOGIN_DONE:
 		transcript_end_login(s->transcript);
 		s->mechanism = pop3_login_mechanism(s->login);
+		s->declined = pop3_login_declined(s->login);
 		return after_login(s);
 	case POP3_LOGIN_FAILED:
 		break;
@@ -170,6 +171,7 @@ pop3_enter_login(struct pop3_session *s)
 		.endpoint = &s->config->endpoint,
 		.secret = s->secret,
 		.served = s->served,
+		.declined = s->known_declined,
 		.deriver = s->deriver},
 	    .capabilities = &s->capabilities,
 	    .greeting = s->greeting,

@@ -209,13 +209,9 @@ start_sasl(struct pop3_login *l, struct verdict *why)
 	return sasl_exchange_start(l->exchange, why) ? POP3_LOGIN_MORE : POP3_LOGIN_FAILED;
 }
 
-enum pop3_login_step
-pop3_login_start(struct pop3_login *l, struct verdict *why)
+static enum pop3_login_step
+start_mechanism(struct pop3_login *l, enum auth_mechanism mechanism, struct verdict *why)
 {
-	enum auth_mechanism mechanism;
-
-	if (!sasl_exchange_choose(l->exchange, offered_mechanisms(l), &mechanism, why))
-		return POP3_LOGIN_FAILED;
 	switch (mechanism) {
 	case AUTH_NONE:
 		return POP3_LOGIN_DONE;
@@ -226,6 +222,16 @@ pop3_login_start(struct pop3_login *l, struct verdict *why)
 	default:
 		return start_sasl(l, why);
 	}
+}
+
+enum pop3_login_step
+pop3_login_start(struct pop3_login *l, struct verdict *why)
+{
+	enum auth_mechanism mechanism;
+
+	if (!sasl_exchange_choose(l->exchange, offered_mechanisms(l), &mechanism, why))
+		return POP3_LOGIN_FAILED;
+	return start_mechanism(l, mechanism, why);
 }
 
 static const char *
@@ -277,6 +283,22 @@ pop3_login_explain_end(const struct pop3_login *l, struct verdict *why)
 	sasl_exchange_explain_end(l->exchange, why);
 }
 
+uint32_t
+pop3_login_declined(const struct pop3_login *l)
+{
+	return l->done ? sasl_exchange_declined(l->exchange) : 0;
+}
+
+static enum pop3_login_step
+on_declined(struct pop3_login *l, const char *text, struct verdict *why)
+{
+	enum auth_mechanism next;
+
+	if (!sasl_exchange_choose_next(l->exchange, l->settings.server, text, &next, why))
+		return POP3_LOGIN_FAILED;
+	return start_mechanism(l, next, why);
+}
+
 static enum pop3_login_step
 on_refused(struct pop3_login *l, const struct pop3_reply *reply, struct verdict *why)
 {
@@ -287,6 +309,8 @@ on_refused(struct pop3_login *l, const struct pop3_reply *reply, struct verdict 
 		return POP3_LOGIN_MORE;
 	if (sasl_exchange_was_cancelled(l->exchange, why))
 		return POP3_LOGIN_FAILED;
+	if (l->awaits == AWAITS_SASL && sasl_exchange_is_declined(l->exchange, false, reply->text))
+		return on_declined(l, reply->text, why);
 	if (l->awaits == AWAITS_SASL)
 		sasl_exchange_refused_name(l->exchange, what, sizeof what);
 	else

@@ -43,6 +43,9 @@ void pop3_login_explain_end(const struct pop3_login *login, struct verdict *why)
 /* sasl_exchange_login_name(), static; NULL: there was no login, or not yet. */
 const char *pop3_login_mechanism(const struct pop3_login *login);
 
+/* Mechanisms that the server listed and declined before that one, a set; 0 until it has. */
+uint32_t pop3_login_declined(const struct pop3_login *login);
+
 /*
  * Fills a verdict from -ERR: the response code (RFC 2449 section 8, RFC 3206) decides the kind and
  * the hint, otherwise the kind is `plain`.  `what` is the command for people ("PASS"); what the

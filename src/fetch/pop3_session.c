@@ -225,6 +225,7 @@ pop3_session_new(
 	s->deriver = settings->deriver;
 	s->served = settings->served;
 	s->without = settings->without;
+	s->known_declined = settings->declined;
 	s->handler = handler;
 	s->arg = arg;
 	s->by_uid = true;
@@ -363,6 +364,12 @@ const char *
 pop3_session_mechanism(const struct pop3_session *s)
 {
 	return s->mechanism;
+}
+
+uint32_t
+pop3_session_declined(const struct pop3_session *s)
+{
+	return s->declined;
 }
 
 /* Whoever asks for more than a day between logins has no mail for anybody. */

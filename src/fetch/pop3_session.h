@@ -76,6 +76,7 @@ struct pop3_session_settings {
 	struct deriver *deriver; /* for SCRAM; NULL leaves it out */
 	const char *served;      /* the last login, by its name; NULL, "": none */
 	unsigned without;        /* a set of enum pop3_feature */
+	uint32_t declined;       /* standing_declined() */
 
 	/* For a look at the server: STAT and then QUIT; listed() is never called. */
 	bool count_only;
@@ -134,6 +135,9 @@ unsigned pop3_session_suspect(const struct pop3_session *session);
 
 /* The message whose RETR was being answered when the server broke the session; 0: none. */
 uint32_t pop3_session_stumbled(const struct pop3_session *session);
+
+/* Mechanisms that the server listed and declined before that one, a set. */
+uint32_t pop3_session_declined(const struct pop3_session *session);
 
 /* What CAPA asks for between logins (RFC 2449 LOGIN-DELAY), ms, a day at most; 0: nothing. */
 int64_t pop3_session_login_delay(const struct pop3_session *session);

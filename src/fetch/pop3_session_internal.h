@@ -66,6 +66,8 @@ struct pop3_session {
 	struct pop3_login *login;
 	const char *served;      /* borrowed */
 	const char *mechanism;   /* the login, by its name, static; NULL: none */
+	uint32_t known_declined; /* mechanisms, by earlier sessions */
+	uint32_t declined;       /* by this one */
 	int64_t certificate_end; /* wall ms, 0: unknown */
 
 	struct listing *listing;

@@ -77,6 +77,29 @@ sasl_mechanisms_from_list(const char *list)
 	}
 }
 
+static bool
+holds_any(const char *text, const char *const *words, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (strcasestr(text, words[i]) != NULL)
+			return true;
+	return false;
+}
+
+/* No reply code says it in POP3, and not all servers use SMTP's. */
+bool
+sasl_declines_mechanism(const char *text)
+{
+	static const char *const subjects[] = {"mechanism", "authentication type", "auth type",
+	    "authentication method", "auth method"};
+	static const char *const remarks[] = {"unsupported", "not supported", "unknown", "invalid",
+	    "unrecognized", "unrecognised", "not recognized", "not recognised", "not available",
+	    "unavailable", "not implemented", "unimplemented", "not enabled", "disabled"};
+
+	return holds_any(text, subjects, sizeof subjects / sizeof *subjects) &&
+	       holds_any(text, remarks, sizeof remarks / sizeof *remarks);
+}
+
 void
 sasl_terms_init(
     struct sasl_terms *terms, const struct endpoint_config *endpoint, bool is_tls, bool is_loopback)

@@ -39,6 +39,12 @@ bool sasl_mechanism_from_name(const char *name, size_t len, enum auth_mechanism 
 /* The set of SASL mechanisms in a server's list, names parted by blanks; unknown ones are left. */
 uint32_t sasl_mechanisms_from_list(const char *list);
 
+/*
+ * True when the text of a refusal of AUTH speaks of the mechanism, and not of who asks: that this
+ * server does not have it, whatever it lists.
+ */
+bool sasl_declines_mechanism(const char *text);
+
 /* What there is to choose from.  Zeroed memory allows and offers nothing. */
 struct sasl_terms {
 	uint32_t offered; /* by the server; the caller adds AUTH_USER and AUTH_APOP for POP3 */

@@ -25,9 +25,12 @@ struct sasl_exchange {
 	bool is_unoffered;
 	struct sasl_client *client;
 	struct deriver_request *derivation; /* SCRAM's salted password is being computed */
-	struct str initial; /* a response that waits for the first, empty challenge */
-	bool has_initial;
+	struct str initial; /* the response that goes with AUTH, until a challenge came */
+	bool has_initial;   /* it did not fit there, and waits for the challenge */
+	bool answered;      /* a challenge came */
 	bool cancelled;
+	uint32_t offered;   /* that was not declined */
+	uint32_t declined;  /* in this exchange */
 	struct verdict why; /* of an exchange that we cancelled */
 };
 
@@ -142,18 +145,44 @@ after_step(struct sasl_exchange *x, enum sasl_result result, struct str *respons
 	sasl_response_clear(response);
 }
 
+/*
+ * The first challenge asks for the response that did not fit, or was not looked at: some servers
+ * ask for what came with AUTH.  In PLAIN and EXTERNAL a challenge can ask for nothing else,
+ * whatever it says; an access token is shown again by its own exchange.
+ */
+static bool
+asks_for_initial(const struct sasl_exchange *x, const char *challenge)
+{
+	unsigned traits = sasl_mechanism_traits(x->mechanism);
+
+	if (x->has_initial)
+		return true;
+	if (x->answered || (traits & SASL_TRAIT_CLIENT_FIRST) == 0 ||
+	    (traits & SASL_TRAIT_TOKEN) != 0)
+		return false;
+	return *challenge == '\0' || (traits & SASL_TRAIT_DERIVES) == 0;
+}
+
+static void
+forget_initial(struct sasl_exchange *x)
+{
+	sasl_response_clear(&x->initial);
+	x->has_initial = false;
+}
+
 void
 sasl_exchange_challenge(struct sasl_exchange *x, const char *challenge)
 {
 	struct str response = STR_INIT;
+	bool repeats = asks_for_initial(x, challenge);
 	enum sasl_result result;
 
-	if (x->has_initial) {
+	x->answered = true;
+	if (repeats)
 		send_response(x, &x->initial);
-		sasl_response_clear(&x->initial);
-		x->has_initial = false;
+	forget_initial(x);
+	if (repeats)
 		return;
-	}
 	result = sasl_client_step(x->client, challenge, &response, &x->why);
 	after_step(x, result, &response);
 }
@@ -238,23 +267,23 @@ sasl_exchange_advice(const struct endpoint_config *endpoint, const struct sasl_e
 }
 
 bool
-sasl_exchange_accepted(const struct sasl_exchange *x, struct verdict *why)
+sasl_exchange_accepted(struct sasl_exchange *x, struct verdict *why)
 {
+	forget_initial(x);
 	return sasl_client_accepted(x->client, why);
 }
 
 /* -- AUTH -------------------------------------------------------------------------------------- */
 
-bool
-sasl_exchange_choose(
-    struct sasl_exchange *x, uint32_t offered, enum auth_mechanism *mechanism, struct verdict *why)
+static bool
+choose(struct sasl_exchange *x, enum auth_mechanism *mechanism, struct verdict *why)
 {
 	struct conn *conn = x->settings.conn;
 	struct sasl_terms terms;
 
 	sasl_terms_init(
 	    &terms, x->settings.endpoint, conn_is_secured(conn), conn_is_loopback(conn));
-	terms.offered = offered;
+	terms.offered = x->offered;
 	terms.served = x->settings.served;
 	terms.can_derive = x->settings.deriver != NULL;
 	terms.can_bind = x->binding_count > 0;
@@ -263,6 +292,60 @@ sasl_exchange_choose(
 	x->is_unoffered = sasl_is_unoffered(&terms, x->mechanism);
 	*mechanism = x->mechanism;
 	return true;
+}
+
+bool
+sasl_exchange_choose(
+    struct sasl_exchange *x, uint32_t offered, enum auth_mechanism *mechanism, struct verdict *why)
+{
+	struct verdict without;
+
+	x->offered = offered & ~x->settings.declined;
+	if (x->offered != offered && choose(x, mechanism, &without))
+		return true;
+	x->offered = offered;
+	return choose(x, mechanism, why);
+}
+
+bool
+sasl_exchange_is_declined(const struct sasl_exchange *x, bool says_so, const char *text)
+{
+	return !x->answered && (says_so || sasl_declines_mechanism(text));
+}
+
+/* That of all nothing fits any more says less than what the server said of the last one. */
+static bool
+fail_declined(const struct sasl_exchange *x, const char *server, enum auth_mechanism declined,
+    const char *text, struct verdict *why)
+{
+	char shown[256];
+
+	transcript_escape(x->settings.transcript, shown, sizeof shown, text, strlen(text));
+	return verdict_fail(why, FAIL_SERVER, "mechanism",
+	    "%s lists %s, and declines it: \"%s\"; name another mechanism in auth", server,
+	    auth_mechanism_name(declined), shown);
+}
+
+bool
+sasl_exchange_choose_next(struct sasl_exchange *x, const char *server, const char *text,
+    enum auth_mechanism *mechanism, struct verdict *why)
+{
+	enum auth_mechanism declined = x->mechanism;
+
+	x->declined |= 1u << declined;
+	x->offered &= ~x->declined;
+	x->binding = 0;
+	sasl_client_free(&x->client);
+	forget_initial(x);
+	if (choose(x, mechanism, why))
+		return true;
+	return why->hint == HINT_WEAKER ? false : fail_declined(x, server, declined, text, why);
+}
+
+uint32_t
+sasl_exchange_declined(const struct sasl_exchange *x)
+{
+	return x->declined;
 }
 
 enum auth_mechanism
@@ -295,7 +378,6 @@ send_auth(struct sasl_exchange *x, const char *name)
 	snprintf(shown, sizeof shown, "AUTH %s ****", name);
 	conn_send_secret(conn, str_text(&line), shown);
 	sasl_response_clear(&line);
-	sasl_response_clear(&x->initial);
 	x->has_initial = false;
 }
 
@@ -325,6 +407,7 @@ make_client(const struct sasl_exchange *x, struct verdict *why)
 static bool
 begin(struct sasl_exchange *x, struct verdict *why)
 {
+	x->answered = false;
 	x->client = make_client(x, why);
 	if (x->client == NULL)
 		return false;
@@ -366,8 +449,7 @@ sasl_exchange_rebind(struct sasl_exchange *x)
 	    binding_name(&x->bindings[x->binding]), binding_name(&x->bindings[x->binding + 1]));
 	x->binding++;
 	x->cancelled = false;
-	x->has_initial = false;
-	sasl_response_clear(&x->initial);
+	forget_initial(x);
 	sasl_client_free(&x->client);
 	return begin(x, &x->why);
 }

@@ -26,6 +26,7 @@ struct sasl_exchange;
  *	a yes                   sasl_exchange_accepted(), while not is_deriving()
  *	a no                    sasl_exchange_rebind(): the exchange may begin anew
  *	the reply behind "*"    sasl_exchange_was_cancelled()
+ *	any other refusal       sasl_exchange_is_declined()?  sasl_exchange_choose_next(), and start
  */
 struct sasl_dialect {
 	const char *service;   /* "pop", "smtp" (the GSSAPI service names of RFC 5034, RFC 4954) */
@@ -39,6 +40,7 @@ struct sasl_exchange_settings {
 	const struct endpoint_config *endpoint;
 	struct secret *secret;
 	const char *served;      /* the last login, by its name; NULL, "": none */
+	uint32_t declined;       /* what this server lists and does not have, as far as is known */
 	struct deriver *deriver; /* for SCRAM; NULL leaves it out */
 };
 
@@ -54,10 +56,28 @@ void sasl_exchange_free(struct sasl_exchange **exchange);
 
 /*
  * The mechanism for what the server offers, a bit set (proto/sasl.h); false with why when there is
- * none.
+ * none.  What the server was found not to have is asked for again only when nothing else is left.
  */
 bool sasl_exchange_choose(struct sasl_exchange *exchange, uint32_t offered,
     enum auth_mechanism *mechanism, struct verdict *why);
+
+/*
+ * True when a refusal with this text is about the mechanism itself: the server lists it, and does
+ * not have it.  says_so: its code says the same.  Never once a challenge was answered.
+ */
+bool sasl_exchange_is_declined(
+    const struct sasl_exchange *exchange, bool says_so, const char *text);
+
+/*
+ * Another mechanism in place of the one that `server` ("host:port") declined with this text, by the
+ * same rules: nothing weaker than what has served.  False with why when there is none: the exchange
+ * is over.
+ */
+bool sasl_exchange_choose_next(struct sasl_exchange *exchange, const char *server, const char *text,
+    enum auth_mechanism *mechanism, struct verdict *why);
+
+/* Those that were declined until the server said yes; for sasl_exchange_settings.declined. */
+uint32_t sasl_exchange_declined(const struct sasl_exchange *exchange);
 
 /* The one that was chosen. */
 enum auth_mechanism sasl_exchange_mechanism(const struct sasl_exchange *exchange);
@@ -108,7 +128,7 @@ const char *sasl_exchange_advice(
     const struct endpoint_config *endpoint, const struct sasl_exchange *exchange);
 
 /* The server says yes; false with why when it was not its turn to, or its own proof is missing. */
-bool sasl_exchange_accepted(const struct sasl_exchange *exchange, struct verdict *why);
+bool sasl_exchange_accepted(struct sasl_exchange *exchange, struct verdict *why);
 
 /*
  * Has the transcript hide the secret from the first line on, for a server may say it in its

@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* A blocked account has one try a day. */
+/* A blocked account has one try a day, and so has a mechanism that was declined. */
 enum { BLOCKED_MOST = 24 * 3600 * 1000 };
+enum { DECLINED_MOST = 24 * 3600 * 1000 };
 
 void
 standing_note_failure(struct record *r, const struct verdict *why)
@@ -58,6 +59,21 @@ standing_note_login(struct record *r, const char *mechanism)
 		return false;
 	snprintf(r->mechanism, sizeof r->mechanism, "%s", mechanism);
 	return true;
+}
+
+uint32_t
+standing_declined(const struct standing_declined *d)
+{
+	return clock_mono() < d->until ? d->mechanisms : 0;
+}
+
+void
+standing_note_declined(struct standing_declined *d, uint32_t mechanisms)
+{
+	if (mechanisms == 0)
+		return;
+	d->mechanisms = standing_declined(d) | mechanisms;
+	d->until = clock_mono() + DECLINED_MOST;
 }
 
 void

@@ -37,6 +37,21 @@ bool standing_renews_token(unsigned long *renewed, unsigned long refused);
 /* A login by that name (session/sasl_exchange.h), NULL: none.  True when the record has changed. */
 bool standing_note_login(struct record *record, const char *mechanism);
 
+/*
+ * Mechanisms that a server lists and does not have.  Remembered for a day and no longer than the
+ * daemon runs: not every login is to ask in vain, and what was mended is found out.  Zeroed memory
+ * knows of none.
+ */
+struct standing_declined {
+	uint32_t mechanisms; /* a set, proto/sasl.h */
+	int64_t until;       /* clock_mono() */
+};
+
+uint32_t standing_declined(const struct standing_declined *declined);
+
+/* What a session that logged in has found out; an empty set changes nothing. */
+void standing_note_declined(struct standing_declined *declined, uint32_t mechanisms);
+
 /* Whatever the server offers from now on will do. */
 void standing_forget_login(struct record *record);
 

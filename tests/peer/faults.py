@@ -30,6 +30,18 @@ def octets(data):
     return act
 
 
+def decline(line, *mechanisms):
+    """For AUTH: this line to these mechanisms, whatever the server lists."""
+
+    def act(session, argument):
+        declined = argument.partition(" ")[0] in mechanisms
+        if declined:
+            session.say(line)
+        return declined
+
+    return act
+
+
 def hang_up(*lines, reset=False):
     """Says these lines, closes the connection."""
 

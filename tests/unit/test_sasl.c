@@ -55,6 +55,31 @@ reads_lists(void **state)
 	assert_int_equal(sasl_mechanisms_from_list("USER APOP none"), 0);
 }
 
+static void
+tells_a_declined_mechanism(void **state)
+{
+	static const struct {
+		const char *text;
+		bool declined;
+	} row[] = {
+	    {"[AUTH] Unsupported authentication mechanism.", true},
+	    {"Unrecognized Authentication Type", true},
+	    {"Error: authentication failed: Invalid authentication mechanism", true},
+	    {"AUTH mechanism SCRAM-SHA-256 not available", true},
+	    {"auth method is disabled here", true},
+	    {"Authentication mechanism is too weak", false},
+	    {"unknown user", false},
+	    {"Authentication unsuccessful, basic authentication is disabled.", false},
+	    {"invalid user name or password", false},
+	    {"", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(row); i++)
+		if (sasl_declines_mechanism(row[i].text) != row[i].declined)
+			fail_msg("\"%s\"", row[i].text);
+}
+
 enum means { NOTHING, PASSWORD, TOKEN, CERTIFICATE };
 
 static const uint32_t everything = (1u << AUTH_MECHANISM_COUNT) - 1;
@@ -845,6 +870,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(knows_names),
 	    cmocka_unit_test(reads_lists),
+	    cmocka_unit_test(tells_a_declined_mechanism),
 	    cmocka_unit_test(chooses_the_strongest_that_fits),
 	    cmocka_unit_test(takes_nothing_weaker_than_before),
 	    cmocka_unit_test(tells_a_server_that_it_could_bind),

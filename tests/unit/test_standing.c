@@ -106,6 +106,26 @@ a_block_lasts_a_day_at_most(void **state)
 }
 
 static void
+what_is_declined_is_known_for_a_day(void **state)
+{
+	struct standing_declined d = {0};
+
+	(void)state;
+	assert_int_equal(standing_declined(&d), 0);
+	standing_note_declined(&d, 1u << AUTH_SCRAM_SHA_256);
+	now += HOUR;
+	standing_note_declined(&d, 0);
+	standing_note_declined(&d, 1u << AUTH_PLAIN);
+	now += DAY - 1;
+	standing_note_declined(&d, 0);
+	assert_int_equal(standing_declined(&d), 1u << AUTH_SCRAM_SHA_256 | 1u << AUTH_PLAIN);
+	now += 1;
+	assert_int_equal(standing_declined(&d), 0);
+	standing_note_declined(&d, 1u << AUTH_LOGIN);
+	assert_int_equal(standing_declined(&d), 1u << AUTH_LOGIN);
+}
+
+static void
 other_settings_are_forgiven(void **state)
 {
 	char host[] = "mail.example.org", other[] = "mx.example.org";
@@ -156,6 +176,7 @@ main(void)
 	    cmocka_unit_test(a_token_is_renewed_once),
 	    cmocka_unit_test(a_success_makes_up_for_all),
 	    cmocka_unit_test(a_block_lasts_a_day_at_most),
+	    cmocka_unit_test(what_is_declined_is_known_for_a_day),
 	    cmocka_unit_test(other_settings_are_forgiven),
 	    cmocka_unit_test(a_server_is_left_alone_as_long_as_it_asks),
 	};
