@@ -135,16 +135,19 @@ static void
 check_mechanisms(struct reader *reader, const struct scope *scope, const struct endpoint_config *e)
 {
 	uint32_t foreign = BIT(AUTH_APOP) | BIT(AUTH_USER);
+	uint32_t for_somebody = e->auth & ~BIT(AUTH_NONE);
 	config_setting_t *auth = reader_find(scope, "auth");
 
+	/* A certificate says itself whose it is. */
+	if (e->tls_config.cert != NULL)
+		for_somebody &= ~BIT(AUTH_EXTERNAL);
 	if (scope->group == KEYS_SMTP && (e->auth & foreign) != 0)
 		reader_fault(reader, "auth", reader_line(auth), "%s is no mechanism of SMTP",
 		    first_mechanism(e->auth & foreign));
-	if (reader_find(scope, "user") == NULL && is_own(scope, auth) &&
-	    (e->auth & ~BIT(AUTH_NONE)) != 0)
+	if (reader_find(scope, "user") == NULL && is_own(scope, auth) && for_somebody != 0)
 		reader_fault(reader, "auth", reader_line(auth),
-		    "found %s, which is of no use without a user",
-		    first_mechanism(e->auth & ~BIT(AUTH_NONE)));
+		    "found %s, which is of no use without %s", first_mechanism(for_somebody),
+		    for_somebody == BIT(AUTH_EXTERNAL) ? "tls_cert" : "a user");
 }
 
 static void

@@ -73,7 +73,7 @@ static enum smtp_state
 after_hello(struct smtp_session *s)
 {
 	if (s->config->endpoint.tls != TLS_STARTTLS || conn_is_secured(s->conn))
-		return s->config->endpoint.user != NULL ? SMTP_STATE_LOGIN : SMTP_STATE_READY;
+		return SMTP_STATE_LOGIN;
 	if (!s->capabilities.starttls)
 		return smtp_fail(s, FAIL_TLS, "starttls",
 		    "%s does not offer STARTTLS, and tls = \"starttls\" never goes on in clear: "

@@ -60,7 +60,9 @@ smtp_disorder(struct smtp_session *s, const char *stage, const char *what)
 static const char *
 next_step(const struct smtp_session *s, enum fail kind, int code)
 {
-	if (kind == FAIL_AUTH && (s->config->endpoint.secret.kind == SECRET_TOKEN_COMMAND ||
+	enum secret_kind secret = s->config->endpoint.secret.kind;
+
+	if (kind == FAIL_AUTH && (secret == SECRET_TOKEN_COMMAND || secret == SECRET_NONE ||
 				     sasl_exchange_is_binding_refused(s->login)))
 		return sasl_exchange_advice(&s->config->endpoint, s->login);
 	if (kind == FAIL_AUTH)

@@ -47,8 +47,6 @@ pop3_enter_capa(struct pop3_session *s)
 static enum pop3_state
 before_login(const struct pop3_session *s)
 {
-	if (s->config->endpoint.user == NULL)
-		return POP3_STAT;
 	return s->capabilities.utf8 && !pop3_lacks(s, POP3_FEATURE_UTF8) ? POP3_UTF8 : POP3_LOGIN;
 }
 

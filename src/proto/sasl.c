@@ -128,13 +128,14 @@ is_allowed(const struct sasl_terms *terms, enum auth_mechanism mechanism)
 	return (traits[mechanism] & SASL_TRAIT_NAMED_ONLY) == 0;
 }
 
-/* What the secret and the certificate allow. */
+/* What the user, the secret and the certificate allow. */
 static bool
 is_fed(const struct sasl_terms *terms, enum auth_mechanism mechanism)
 {
 	unsigned t = traits[mechanism];
 
-	return ((t & SASL_TRAIT_PASSWORD) == 0 || terms->has_password) &&
+	return ((t & SASL_TRAIT_CERTIFICATE) != 0 || terms->has_user) &&
+	       ((t & SASL_TRAIT_PASSWORD) == 0 || terms->has_password) &&
 	       ((t & SASL_TRAIT_TOKEN) == 0 || terms->has_token) &&
 	       ((t & SASL_TRAIT_CERTIFICATE) == 0 || terms->has_certificate);
 }
@@ -259,11 +260,13 @@ fail_weaker(const struct sasl_terms *terms, struct verdict *why)
 	return false;
 }
 
-/* The one mechanism that can do without a user: the certificate names it. */
+/* There is somebody to log in as: a user, or whom the certificate names when that is asked for. */
 static bool
-is_external_named(const struct sasl_terms *terms)
+is_wanted(const struct sasl_terms *terms)
 {
-	return !terms->automatic && is_allowed(terms, AUTH_EXTERNAL);
+	bool names_external = !terms->automatic && is_allowed(terms, AUTH_EXTERNAL);
+
+	return terms->has_user || (names_external && terms->has_certificate);
 }
 
 bool
@@ -272,7 +275,7 @@ sasl_choose(const struct sasl_terms *terms, enum auth_mechanism *mechanism, stru
 	uint32_t fed = 0, usable = 0;
 
 	*mechanism = AUTH_NONE;
-	if (!terms->has_user && !is_external_named(terms))
+	if (!is_wanted(terms))
 		return true;
 	for (int i = 0; i < AUTH_NONE; i++) {
 		enum auth_mechanism m = (enum auth_mechanism)i;

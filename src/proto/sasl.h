@@ -71,11 +71,12 @@ void sasl_terms_init(struct sasl_terms *terms, const struct endpoint_config *end
 
 /*
  * The strongest mechanism that is offered, allowed, implemented and fed by the secret.  AUTH_NONE
- * without a user (unless EXTERNAL is named), or when "none" is named and nothing else fits.  False
- * with why, stage "mechanism": FAIL_CONFIG when no offer could help, FAIL_AUTH when it is the
- * server's offer that lacks; the text lists what was offered and allowed.  "auto" takes nothing
- * weaker than what has served: FAIL_AUTH with HINT_WEAKER, for whoever sits between us and the
- * server can take the stronger ones out of the offer, to read the password.
+ * without a user (unless EXTERNAL is named and there is a certificate, which says who it is), or
+ * when "none" is named and nothing else fits.  False with why, stage "mechanism": FAIL_CONFIG when
+ * no offer could help, FAIL_AUTH when it is the server's offer that lacks; the text lists what was
+ * offered and allowed.  "auto" takes nothing weaker than what has served: FAIL_AUTH with
+ * HINT_WEAKER, for whoever sits between us and the server can take the stronger ones out of the
+ * offer, to read the password.
  */
 bool sasl_choose(
     const struct sasl_terms *terms, enum auth_mechanism *mechanism, struct verdict *why);

@@ -261,9 +261,14 @@ sasl_exchange_advice(const struct endpoint_config *endpoint, const struct sasl_e
 	if (sasl_exchange_is_binding_refused(x))
 		return "check user; for a server that cannot bind a login, set auth to mechanisms "
 		       "without -PLUS";
-	return endpoint->secret.kind == SECRET_TOKEN_COMMAND
-		   ? "check user and what token_command prints"
-		   : "check user and password";
+	switch (endpoint->secret.kind) {
+	case SECRET_TOKEN_COMMAND:
+		return "check user and what token_command prints";
+	case SECRET_NONE:
+		return "check tls_cert, and whom the server takes it for";
+	default:
+		return "check user and password";
+	}
 }
 
 bool

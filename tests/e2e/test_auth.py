@@ -158,12 +158,43 @@ def test_external(daemon, make_peer, certificates, certified, auth, mode):
     assert peer.sent_command("USER") == []
 
 
+def test_external_without_a_user(daemon, make_peer, certificates, certified):
+    """An empty response (RFC 5034: "="): whom to act as is for the certificate to say."""
+    peer = make_peer("implicit", client_ca=certificates["ca"])
+    peer.add_mailbox("").add(messages.simple(1))
+    peer.mechanisms = ["PLAIN", "EXTERNAL"]
+    account = daemon.account(peer, auth=["EXTERNAL"], **certified | {"user": None})
+    daemon.configure(account).start()
+    assert daemon.fetch()["fetched"] == 1
+    assert peer.sent_command("AUTH") == ["EXTERNAL ="]
+
+
+def test_external_without_a_user_for_sending(daemon, spool, make_relay, certificates, certified):
+    relay = make_relay("starttls", client_ca=certificates["ca"])
+    relay.mechanisms = ["PLAIN", "EXTERNAL"]
+    daemon.configure(smtp_account(daemon, relay, auth=["EXTERNAL"], **certified)).start()
+    drop_letters(spool, 1)
+    relay.wait_accepted(1)
+    assert relay.sent_command("AUTH") == ["EXTERNAL ="]
+
+
+def test_a_certificate_alone_logs_in_as_nobody(daemon, spool, make_relay, certificates, certified):
+    """It serves TLS: auth does not name EXTERNAL."""
+    relay = make_relay("starttls", client_ca=certificates["ca"])
+    relay.mechanisms = ["EXTERNAL"]
+    relay.on("MAIL", lambda session, _: session.reply(250, "2.1.0", "ok") or True)
+    daemon.configure(smtp_account(daemon, relay, **certified)).start()
+    drop_letters(spool, 1)
+    relay.wait_accepted(1)
+    assert relay.sent_command("AUTH") == []
+
+
 def test_external_refused(daemon, make_peer, certificates, certified):
     peer = make_peer("implicit", client_ca=certificates["ca"])
     peer.add_mailbox("somebody else")
     peer.mechanisms = ["EXTERNAL"]
     daemon.configure(daemon.account(peer, auth=["EXTERNAL"], **certified)).start()
-    daemon.fail("auth", "refused AUTH")
+    daemon.fail("auth", "refused AUTH", "check tls_cert")
 
 
 def test_external_is_not_offered(daemon, make_peer, certificates, certified):

@@ -145,6 +145,13 @@ def test_fetching_by_a_certificate(daemon, fetching, certified, auth):
     assert methods(dovecot, user) == ["EXTERNAL"]
 
 
+def test_fetching_as_the_one_whom_the_certificate_names(daemon, fetching, certified):
+    dovecot, user, keys = certified
+    fetching(dovecot, None, auth=["EXTERNAL"], **keys)
+    assert daemon.fetch()["fetched"] == 1
+    assert methods(dovecot, user) == ["EXTERNAL"]
+
+
 def test_fetching_by_somebody_elses_certificate(daemon, fetching, certified):
     dovecot, user, keys = certified
     other = dovecot.add_user([messages.simple(1)])

@@ -319,6 +319,11 @@ authentication(void **state)
 	    {POP3("auth = [ \"PLAIN\" ];"),
 		"c.conf:4: pop3.auth: found PLAIN, which is of no use without"},
 	    {POP3("auth = [ \"none\" ];"), ""},
+	    {POP3("auth = [ \"EXTERNAL\" ];"),
+		"c.conf:4: pop3.auth: found EXTERNAL, which is of no use without tls_cert"},
+	    {POP3("tls_cert = \"c.conf\"; auth = [ \"EXTERNAL\", \"none\" ];"), ""},
+	    {POP3("tls_cert = \"c.conf\"; auth = [ \"EXTERNAL\", \"PLAIN\" ];"),
+		"c.conf:4: pop3.auth: found PLAIN, which is of no use without a user"},
 	    {POP3("user = \"me\";\npassword = \"x\";\npassword_command = \"x\";"),
 		"c.conf:6: pop3.password_command: found a second source of the secret beside "
 		"password,"},

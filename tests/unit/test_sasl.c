@@ -313,6 +313,10 @@ heeds_what_the_caller_can_do(void **state)
 	assert_true(sasl_choose(&terms, &m, &why) && m == AUTH_EXTERNAL);
 	terms.offered = BIT(PLAIN);
 	assert_false(sasl_choose(&terms, &m, &why));
+	terms.allowed |= BIT(PLAIN);
+	assert_false(sasl_choose(&terms, &m, &why)); /* PLAIN needs the user */
+	terms.has_certificate = false;
+	assert_true(sasl_choose(&terms, &m, &why) && m == AUTH_NONE);
 }
 
 static void
