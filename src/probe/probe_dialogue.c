@@ -34,6 +34,8 @@ probe_heard_clear(struct probe_heard *heard)
 	str_clear(&heard->greeting);
 	str_clear(&heard->farewell);
 	str_clear(&heard->reached);
+	str_clear(&heard->mechanism);
+	str_clear(&heard->declined);
 	json_decref(heard->reached_facts);
 	json_decref(heard->distrusted);
 	json_decref(heard->capabilities);
@@ -113,31 +115,37 @@ list_offered(const struct probe_side *side)
 
 /* "SCRAM-SHA-256" of "AUTH SCRAM-SHA-256 ****"; "USER" and "APOP" are commands of their own. */
 static void
-read_mechanism(const char *line, char *mechanism, size_t size)
+take_mechanism(struct probe_heard *h, const char *line)
 {
 	if (strncmp(line, "AUTH ", 5) == 0)
 		line += 5;
-	snprintf(mechanism, size, "%.*s", (int)strcspn(line, " "), line);
+	if (h->mechanism.len > 0)
+		str_appendf(&h->declined, " %s", str_text(&h->mechanism));
+	str_truncate(&h->mechanism, 0);
+	str_append(&h->mechanism, line, strcspn(line, " "));
 }
 
-static void
-pass_mechanism(struct probe_side *side, const char *line)
+void
+probe_settle_mechanism(struct probe_side *side)
 {
-	json_t *offered = list_offered(side);
+	const char *mechanism = str_text(&side->heard.mechanism);
+	const struct str *declined = &side->heard.declined;
 	struct str list = STR_INIT;
-	char mechanism[64];
 	const json_t *item;
+	json_t *offered;
 	size_t i;
 
-	pass_capabilities(side);
-	read_mechanism(line, mechanism, sizeof mechanism);
+	if (*mechanism == '\0')
+		return;
+	offered = list_offered(side);
 	json_array_foreach(offered, i, item) str_appendf(&list, " %s", json_string_value(item));
 	probe_pass(side, PROBE_MECHANISM,
 	    json_pack("{ss so}", "mechanism", mechanism, "offered", offered),
-	    "%s: the strongest that %s; the server offers%s", mechanism,
+	    "%s: the strongest that %s; the server offers%s%s%s", mechanism,
 	    side->endpoint->auth_auto ? "is offered and that the secret allows"
 				      : "auth names and the server offers",
-	    list.len > 0 ? str_text(&list) : " none");
+	    list.len > 0 ? str_text(&list) : " none",
+	    declined->len > 0 ? ", and does not have" : "", str_text(declined));
 	str_clear(&list);
 }
 
@@ -147,6 +155,7 @@ probe_pass_login(struct probe_side *side)
 	char user[256];
 
 	pass_capabilities(side);
+	probe_settle_mechanism(side);
 	if (!side->passed[PROBE_MECHANISM]) {
 		probe_pass(side, PROBE_MECHANISM, probe_facts("mechanism", json_null()),
 		    probe_has_user(side) ? "none is needed" : "none: the account has no user");
@@ -250,7 +259,8 @@ on_sent(struct probe_side *side, const char *line)
 		h->answer_lines = 0;
 	} else if (strcmp(h->verb, "AUTH") == 0 || strcmp(h->verb, "USER") == 0 ||
 		   strcmp(h->verb, "APOP") == 0) {
-		pass_mechanism(side, line);
+		pass_capabilities(side);
+		take_mechanism(h, line);
 	} else if (strcmp(h->verb, "STAT") == 0) {
 		probe_pass_login(side);
 	} else if (strcmp(h->verb, "QUIT") == 0 && is_pop3(side)) {

@@ -137,6 +137,8 @@ probe_fail(struct probe_side *side, const struct verdict *why)
 		return;
 	if (strcmp(why->stage, "proxy") != 0)
 		probe_settle_connect(side);
+	if (strcmp(why->stage, "mechanism") != 0)
+		probe_settle_mechanism(side);
 	facts = side->heard.distrusted != NULL ? side->heard.distrusted : json_object();
 	side->heard.distrusted = NULL;
 	json_object_set_new(facts, "kind", json_string(verdict_kind_name(why->kind)));

@@ -47,6 +47,8 @@ struct probe_heard {
 	json_t *distrusted;    /* facts of a certificate that was refused; NULL: none */
 	json_t *capabilities;  /* strings */
 	unsigned answer_lines; /* of CAPA or EHLO */
+	struct str mechanism;  /* that was asked for last */
+	struct str declined;   /* those before it, which the server turned out not to have */
 	bool counted;          /* STAT */
 	uint64_t messages, octets;
 	char verb[16]; /* what was sent last */
@@ -101,6 +103,9 @@ void probe_on_line(bool sent, const char *line, void *arg);
 
 /* The server let us in (or did not want to know who we are). */
 void probe_pass_login(struct probe_side *side);
+
+/* Whatever comes of it, this is the mechanism: there is no other try. */
+void probe_settle_mechanism(struct probe_side *side);
 void probe_pass_smtp(struct probe_side *side);
 void probe_pass_quit(struct probe_side *side);
 void probe_heard_clear(struct probe_heard *heard);

@@ -216,6 +216,34 @@ def test_one_side_only(daemon, relay, peer, box, tester):
 # What it finds
 
 
+def test_a_mechanism_that_is_not_there(daemon, peer, relay, box, tester):
+    """It is the one that logged in that is told."""
+    peer.mechanisms = relay.mechanisms = ["SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN"]
+    relay.users = {"box": "pass word"}
+    peer.on("AUTH", faults.decline("-ERR unknown mechanism", "SCRAM-SHA-256", "SCRAM-SHA-1"))
+    relay.on("AUTH", faults.decline("504 5.5.4 no", "SCRAM-SHA-256"))
+    account = smtp_account(daemon, relay, user="box", password="pass word")
+    account["pop3"] = daemon.account(peer)["pop3"]
+    daemon.configure(account)
+    result = tester.json()
+    assert result["pop3"]["ok"] and result["smtp"]["ok"], result
+    step = steps(result["pop3"])["mechanism"]
+    assert step["mechanism"] == "PLAIN"
+    assert step["text"].endswith(", and does not have SCRAM-SHA-256 SCRAM-SHA-1")
+    step = steps(result["smtp"])["mechanism"]
+    assert step["mechanism"] == "SCRAM-SHA-1"
+    assert step["text"].endswith(", and does not have SCRAM-SHA-256")
+
+
+def test_no_mechanism_is_there(daemon, peer, box, tester):
+    peer.mechanisms = ["SCRAM-SHA-256"]
+    peer.on("AUTH", faults.decline("-ERR unknown mechanism", "SCRAM-SHA-256"))
+    daemon.configure(daemon.account(peer, auth=["SCRAM-SHA-256"]))
+    step = tester.json(expect=1)["pop3"]["steps"][-1]
+    assert (step["step"], step["ok"]) == ("mechanism", False), step
+    assert "declines it" in step["text"]
+
+
 @pytest.mark.parametrize("mechanism", ["USER", "PLAIN", "APOP"])
 def test_the_mechanism(daemon, peer, box, tester, mechanism):
     daemon.configure(daemon.account(peer, auth=[mechanism]))
