@@ -9,6 +9,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+enum { HALF = (FINGERPRINT_SIZE - 1) / 2 };
+
 /* Each part is closed by a line end, which none of them can hold. */
 static void
 add_text(struct str *s, const char *text)
@@ -29,14 +31,14 @@ add_file(struct str *s, const char *path)
 }
 
 static void
-add_source(struct str *s, const struct config *config, const struct secret_source *source)
+add_source(struct str *s, const struct secret_source *source)
 {
 	str_appendf(s, "%d\n", (int)source->kind);
 	switch (source->kind) {
 	case SECRET_NONE:
 		break;
 	case SECRET_PASSWORD:
-		add_file(s, config->file);
+		add_file(s, source->place);
 		break;
 	case SECRET_PASSWORD_FILE:
 		add_text(s, source->path);
@@ -53,23 +55,61 @@ add_source(struct str *s, const struct config *config, const struct secret_sourc
 	}
 }
 
-void
-fingerprint_endpoint(const struct config *config, const struct endpoint_config *endpoint,
-    char out[FINGERPRINT_SIZE])
+static void
+add_server(struct str *s, const struct endpoint_config *endpoint)
 {
-	unsigned char digest[EVP_MAX_MD_SIZE];
-	struct str s = STR_INIT;
+	add_text(s, endpoint->host);
+	add_text(s, endpoint->user);
+	add_text(s, endpoint->tls_config.cert);
+	str_appendf(s, "%u %d %" PRIu32 " %d %d\n", endpoint->port, (int)endpoint->tls,
+	    endpoint->auth, endpoint->auth_auto, endpoint->secret.kind == SECRET_TOKEN_COMMAND);
+}
+
+static void
+add_rest(struct str *s, const struct endpoint_config *endpoint)
+{
+	const struct proxy_config *proxy = endpoint->proxy;
+
+	add_source(s, &endpoint->secret);
+	add_text(s, endpoint->bind);
+	str_appendf(s, "%d %d\n", (int)endpoint->family, endpoint->cleartext_auth);
+	if (proxy == NULL)
+		return;
+	add_text(s, proxy->host);
+	str_appendf(s, "%u\n", proxy->port);
+}
+
+static void
+write_half(struct str *s, char out[HALF + 1])
+{
+	unsigned char digest[EVP_MAX_MD_SIZE] = {0};
 	unsigned len = 0;
 
-	add_text(&s, endpoint->host);
-	add_text(&s, endpoint->user);
-	add_text(&s, endpoint->tls_config.cert);
-	str_appendf(&s, "%u %d %" PRIu32 " %d\n", endpoint->port, (int)endpoint->tls,
-	    endpoint->auth, endpoint->auth_auto);
-	add_source(&s, config, &endpoint->secret);
-	memset(digest, 0, sizeof digest);
-	EVP_Digest(str_text(&s), s.len, digest, &len, EVP_sha256(), NULL);
-	for (size_t i = 0; i < (FINGERPRINT_SIZE - 1) / 2; i++)
+	EVP_Digest(str_text(s), s->len, digest, &len, EVP_sha256(), NULL);
+	for (size_t i = 0; i < HALF / 2; i++)
 		snprintf(out + 2 * i, 3, "%02x", digest[i]);
-	str_clear(&s);
+	str_clear(s);
+}
+
+void
+fingerprint_endpoint(const struct endpoint_config *endpoint, char out[FINGERPRINT_SIZE])
+{
+	struct str server = STR_INIT, rest = STR_INIT;
+
+	add_server(&server, endpoint);
+	add_rest(&rest, endpoint);
+	write_half(&server, out);
+	write_half(&rest, out + HALF);
+}
+
+bool
+fingerprint_same_server(const char *a, const char *b)
+{
+	return strncmp(a, b, HALF) == 0;
+}
+
+bool
+fingerprint_same_rest(const char *a, const char *b)
+{
+	return strlen(a) == strlen(b) && strcmp(a + strnlen(a, HALF), b + strnlen(b, HALF)) == 0;
 }

@@ -49,6 +49,7 @@ struct secret_source {
 	enum secret_kind kind;
 	char *value; /* a password lies in locked pages, out of core dumps, as far as can be */
 	char *path;
+	char *place; /* SECRET_PASSWORD: the file that it is written in */
 	char **argv; /* NULL-terminated; a string command is { "/bin/sh", "-c", command, NULL } */
 	int64_t timeout; /* of the command */
 };

@@ -6,6 +6,7 @@
 #include "config/convert.h"
 #include "config/guard.h"
 #include "config/lists.h"
+#include "config/source.h"
 #include "config/value.h"
 
 #include <stdlib.h>
@@ -86,6 +87,7 @@ secrets_read_password(
 		return true;
 	source->kind = SECRET_PASSWORD;
 	source->value = copy_locked(raw->text);
+	source->place = xstrdup(source_place(reader->source, raw->line).file);
 	return true;
 }
 
@@ -164,6 +166,7 @@ secrets_clear(struct secret_source *source)
 	else
 		free(source->value);
 	free(source->path);
+	free(source->place);
 	lists_free(&source->argv);
 	*source = (struct secret_source){.kind = SECRET_NONE};
 }

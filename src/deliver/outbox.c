@@ -241,6 +241,7 @@ void
 outbox_configure(struct outbox *o, struct config *config, const struct account_config *account)
 {
 	struct config *old = o->config;
+	const struct smtp_config *before = old != NULL ? o->account->smtp : NULL;
 	const struct smtp_config *smtp = account->smtp;
 
 	o->config = config_ref(config);
@@ -252,7 +253,7 @@ outbox_configure(struct outbox *o, struct config *config, const struct account_c
 	if (old == NULL)
 		outbox_load(o);
 	else
-		outbox_check_settings(o);
+		outbox_check_settings(o, before);
 	config_unref(&old);
 	if (smtp == NULL) {
 		event_del(o->timer);

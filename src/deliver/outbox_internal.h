@@ -19,6 +19,7 @@ struct hook;
 struct outmessage;
 struct sending;
 struct sending_result;
+struct smtp_config;
 struct vault_request;
 
 /*
@@ -136,8 +137,8 @@ void outbox_tell_waiting(
 /* Reads what was remembered; nothing is sent before. */
 void outbox_load(struct outbox *o);
 
-/* The configuration was changed: what was refused under another one says nothing about now. */
-void outbox_check_settings(struct outbox *o);
+/* The configuration was read again: what was refused under another one says nothing about now. */
+void outbox_check_settings(struct outbox *o, const struct smtp_config *before);
 
 /* A person was told that the server offers less than it did, and wants it all the same. */
 void outbox_accept_weaker(struct outbox *o);

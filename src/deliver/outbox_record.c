@@ -40,9 +40,10 @@ secret_of(const struct outbox *o)
 /* -- what is remembered ------------------------------------------------------------------------ */
 
 static void
-take_fingerprint(struct outbox *o)
+take_settings(struct outbox *o, const struct smtp_config *before)
 {
-	if (!standing_take_fingerprint(&o->record, o->config, &o->account->smtp->endpoint))
+	if (!standing_take_settings(
+		&o->record, &o->account->smtp->endpoint, before != NULL ? &before->endpoint : NULL))
 		return;
 	o->trial = (struct shortcomings_trial){0};
 	o->declined = (struct standing_declined){0};
@@ -82,7 +83,7 @@ on_loaded(const struct verdict *why, const struct record *record, void *arg)
 		    o->name, why->text);
 	if (o->account->smtp != NULL) {
 		take_trouble(o);
-		take_fingerprint(o);
+		take_settings(o, NULL);
 		wait_while_blocked(o);
 	}
 	outbox_wake(o);
@@ -124,12 +125,12 @@ on_probe(struct secret *secret, const struct verdict *why, void *arg)
 }
 
 void
-outbox_check_settings(struct outbox *o)
+outbox_check_settings(struct outbox *o, const struct smtp_config *before)
 {
 	vault_cancel(&o->probe);
 	if (o->loading || o->account->smtp == NULL)
 		return;
-	take_fingerprint(o);
+	take_settings(o, before);
 	if (!o->blocked)
 		o->wait_until = 0; /* whatever was wrong may be mended now: one attempt tells */
 	else if (o->refused_generation != 0 && secret_of(o)->kind != SECRET_NONE)

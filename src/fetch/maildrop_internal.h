@@ -15,6 +15,7 @@
 
 struct event;
 struct hook;
+struct pop3_config;
 struct vault_request;
 
 /*
@@ -92,7 +93,8 @@ void maildrop_settle(struct maildrop *m);
 void maildrop_save(struct maildrop *m);
 void maildrop_forgive(struct maildrop *m);
 void maildrop_probe_secret(struct maildrop *m);
-bool maildrop_check_fingerprint(struct maildrop *m);
+/* Takes the settings, before: those until now, NULL at the start; true when they are others. */
+bool maildrop_check_settings(struct maildrop *m, const struct pop3_config *before);
 void maildrop_note_failure(struct maildrop *m, const struct verdict *why);
 void maildrop_note_fetched(struct maildrop *m, const struct poll_result *result);
 void maildrop_note_result(struct maildrop *m, const struct poll_result *result);

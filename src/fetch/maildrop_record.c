@@ -64,11 +64,11 @@ maildrop_probe_secret(struct maildrop *m)
 	m->probe = vault_get(m->settings.vault, source, on_probe, m);
 }
 
-/* A fingerprint of other settings: what was refused then says nothing about now. */
 bool
-maildrop_check_fingerprint(struct maildrop *m)
+maildrop_check_settings(struct maildrop *m, const struct pop3_config *before)
 {
-	if (!standing_take_fingerprint(&m->record, m->config, &m->account->pop3->endpoint))
+	if (!standing_take_settings(
+		&m->record, &m->account->pop3->endpoint, before != NULL ? &before->endpoint : NULL))
 		return false;
 	m->declined = (struct standing_declined){0};
 	m->blocked = false;

@@ -103,7 +103,7 @@ on_loaded(const struct verdict *why, const struct record *record, void *arg)
 		m->record = *record;
 	else
 		maildrop_note_failure(m, why);
-	maildrop_check_fingerprint(m);
+	maildrop_check_settings(m, NULL);
 	if (!m->stopped && !m->once)
 		maildrop_schedule_first(m);
 	maildrop_settle(m);
@@ -145,7 +145,7 @@ maildrop_take(struct maildrop *m, struct config *config, const struct account_co
 		take_mailbox(m);
 		if (before != NULL)
 			drop_outdated(m, before);
-		if (maildrop_check_fingerprint(m) || before == NULL ||
+		if (maildrop_check_settings(m, before) || before == NULL ||
 		    !same_polling(before, settings->pop3)) {
 			maildrop_forgive(m);
 			changed = true;

@@ -2,6 +2,7 @@
 
 #include "auth/fingerprint.h"
 #include "base/clock.h"
+#include "config/config.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -89,18 +90,42 @@ standing_forgive(struct record *r)
 	r->blocked_until = 0;
 }
 
+/*
+ * The time of the file that a password is written in is not compared where the password itself can
+ * be: the file has other accounts in it, and other settings.
+ */
+static bool
+is_same_rest(const char *now, const char *then, const struct endpoint_config *endpoint,
+    const struct endpoint_config *before)
+{
+	struct endpoint_config same_secret;
+	char old[FINGERPRINT_SIZE];
+
+	if (before == NULL || endpoint->secret.kind != SECRET_PASSWORD)
+		return fingerprint_same_rest(now, then);
+	same_secret = *before;
+	same_secret.secret = endpoint->secret;
+	fingerprint_endpoint(&same_secret, old);
+	return secret_source_equal(&before->secret, &endpoint->secret) &&
+	       fingerprint_same_rest(now, old);
+}
+
 bool
-standing_take_fingerprint(
-    struct record *r, const struct config *config, const struct endpoint_config *endpoint)
+standing_take_settings(
+    struct record *r, const struct endpoint_config *endpoint, const struct endpoint_config *before)
 {
 	char now[FINGERPRINT_SIZE];
+	bool same_server, same_rest;
 
-	fingerprint_endpoint(config, endpoint, now);
-	if (strcmp(now, r->fingerprint) == 0)
-		return false;
+	fingerprint_endpoint(endpoint, now);
+	same_server = fingerprint_same_server(now, r->fingerprint);
+	same_rest = is_same_rest(now, r->fingerprint, endpoint, before);
 	snprintf(r->fingerprint, sizeof r->fingerprint, "%s", now);
+	if (!same_server)
+		standing_forget_login(r);
+	if (same_server && same_rest)
+		return false;
 	standing_forgive(r);
-	standing_forget_login(r);
 	r->proven = 0;
 	r->lacking = 0;
 	return true;

@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct config;
 struct endpoint_config;
 
 /*
@@ -59,11 +58,14 @@ void standing_forget_login(struct record *record);
 void standing_forgive(struct record *record);
 
 /*
- * True, and forgiven and forgotten, when the settings are others than those that a password was
- * refused under: what was refused then says nothing about now, nor does what the server could do.
+ * The settings under which the next login will be; before: those that were in force until now, NULL
+ * at the start, where the record's fingerprint has to do.  True, and forgiven, when they or the
+ * secret are others: what was refused then says nothing about now, nor does what the server could
+ * do.  The last login is forgotten
+ * only when it was at another server, or may be in another way.
  */
-bool standing_take_fingerprint(
-    struct record *record, const struct config *config, const struct endpoint_config *endpoint);
+bool standing_take_settings(struct record *record, const struct endpoint_config *endpoint,
+    const struct endpoint_config *before);
 
 /*
  * How long the server still wants to be left alone behind the last login, ms; 0: it does not.  No

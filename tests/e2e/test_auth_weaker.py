@@ -106,12 +106,31 @@ def test_adopting_and_changed_settings_forget(daemon, server, begin, request_lin
     server.mechanisms = ["PLAIN"]
     before = daemon.status()["last_attempt"]
     if request_line == "reload":
-        begin(server, auth="auto", bind="127.0.0.1")
+        begin(server, host="localhost")
     daemon.ctl(*request_line.split())
     if request_line == "reload":
         daemon.fetch()
     else:
         assert daemon.wait_polled(before)["last_error"] is None
+
+
+@pytest.mark.parametrize("changes", [{}, {"bind": "127.0.0.1"}, {"account_on_fetch": ["true"]}])
+def test_other_changes_do_not_forget(daemon, server, begin, changes):
+    """Nor does it matter that the file which the password is in was written anew."""
+    begin(server)
+    daemon.start()
+    daemon.fetch()
+    server.mechanisms = ["PLAIN"]
+    begin(server, **changes)
+    daemon.ctl("reload")
+    daemon.fail("auth", "SCRAM-SHA-256", "only PLAIN")
+    check_silence(server)
+    server.mechanisms = STRONG
+    daemon.fetch()
+    server.mechanisms = ["PLAIN"]
+    begin(server, **changes)
+    daemon.restart()
+    daemon.fail("auth", "SCRAM-SHA-256", "only PLAIN")
 
 
 def test_what_auth_names_is_taken(daemon, server, begin):
@@ -123,7 +142,9 @@ def test_what_auth_names_is_taken(daemon, server, begin):
     assert mechanisms_used(server) == ["SCRAM-SHA-256", "PLAIN"]
 
 
-def test_sending(daemon, spool, relay):
+@pytest.fixture
+def sender(daemon, spool, relay):
+    """Has sent a message, logged in by the strong mechanism, which is gone now."""
     relay.users = {"box": "pass word"}
     relay.mechanisms = STRONG
     account = smtp_account(daemon, relay, user="box", password="pass word")
@@ -132,6 +153,40 @@ def test_sending(daemon, spool, relay):
     relay.wait_accepted(1)
     spool.wait_empty()
     relay.mechanisms = ["PLAIN", "LOGIN"]
+    return daemon
+
+
+def test_flushing_one_message_accepts_it(sender, spool, relay):
+    """A person who asks for one message was told before as well."""
+    spool.drop("two", letter(2))
+    spool.wait_status(lambda s: s["state"] == "blocked", "blocked")
+    [message] = spool.queue()
+    assert "SCRAM-SHA-256" in message["last_error"]
+    sender.ctl("flush", message["id"])
+    relay.wait_accepted(2)
+    spool.wait_empty()
+    assert mechanisms_used(relay) == ["SCRAM-SHA-256", "PLAIN"]
+
+
+def test_flushing_one_message_before_anybody_was_told(sender, spool, relay):
+    """The first session after a restart tells; the second flush knows."""
+    spool.drop("two", letter(2))
+    status = spool.wait_status(lambda s: s["state"] == "blocked", "blocked")
+    sender.restart()
+    [message] = spool.queue()
+    sender.ctl("flush", message["id"])
+    spool.wait_status(lambda s: s["last_attempt"] != status["last_attempt"], "an attempt")
+    check_silence(relay)
+    wait_for(lambda: spool.wait_settled()["state"] == "blocked", "blocked again")
+    assert len(relay.accepted) == 1
+    sender.ctl("flush", message["id"])
+    relay.wait_accepted(2)
+    spool.wait_empty()
+    assert mechanisms_used(relay) == ["SCRAM-SHA-256", "PLAIN"]
+
+
+def test_sending(sender, spool, relay):
+    daemon = sender
     spool.drop("two", letter(2))
     status = spool.wait_status(lambda s: s["state"] == "blocked", "blocked")
     check_error(status, "auth", "SCRAM-SHA-256", "only PLAIN, LOGIN", "flush")

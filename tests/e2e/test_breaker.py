@@ -125,6 +125,64 @@ def test_an_unchanged_reload_does_not_try(daemon, peer, account):
     assert len(peer.sent_command("PASS")) == 3
 
 
+# A password in the configuration itself, which holds other things too
+
+
+def block_in_a_file(daemon, peer, account, **changes):
+    daemon.configure(account(password="wrong", password_file=None, interval="1h", **changes))
+    daemon.start()
+    daemon.wait_status(lambda s: s["failures"] == 1, "the first refusal")
+    daemon.fail("auth")
+    assert daemon.fail("auth")["state"] == "blocked"
+
+
+def test_another_change_of_the_file_does_not_try(daemon, peer, account):
+    block_in_a_file(daemon, peer, account)
+    with open(daemon.config, "a") as file:
+        file.write('retry = { first = "2m"; };\n')
+    daemon.ctl("reload")
+    wait_for(lambda: "reloaded" in daemon.log(), "the reload")
+    assert daemon.status()["state"] == "blocked"
+    assert len(peer.sent_command("PASS")) == 3
+
+
+def test_a_changed_password_in_the_file_is_tried_at_once(daemon, peer, account):
+    block_in_a_file(daemon, peer, account)
+    daemon.configure(account(interval="1h", password="pass word", password_file=None))
+    daemon.ctl("reload")
+    daemon.wait_status(lambda s: s["state"] == "idle" and s["fetched"] == 1, "it works again")
+
+
+@pytest.mark.parametrize("password", ["wrong", "pass word"])
+def test_a_password_in_an_included_file(daemon, peer, account, password):
+    """While the daemon is stopped only the time of the very file can tell."""
+    secret = daemon.path("secret.conf")
+
+    def write(text):
+        with open(secret, "w") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(f'password = "{text}";\n')
+
+    write("wrong")
+    daemon.configure(account(interval="1h", password=None, password_file=None))
+    with open(daemon.config) as file:
+        text = file.read()
+    daemon.write(text.replace('user = "box";', f'user = "box";\n@include "{secret}"\n'))
+    daemon.start()
+    daemon.wait_status(lambda s: s["failures"] == 1, "the first refusal")
+    daemon.fail("auth")
+    assert daemon.fail("auth")["state"] == "blocked"
+    daemon.stop()
+    if password != "wrong":
+        write(password)
+    os.utime(daemon.config)
+    daemon.start()
+    if password == "wrong":
+        assert daemon.status()["state"] == "blocked"
+    else:
+        daemon.wait_status(lambda s: s["fetched"] == 1, "it works again")
+
+
 def test_success_forgives(daemon, peer, box, account):
     """Two refusals, a success, two refusals: not blocked."""
     daemon.configure(account()).start()

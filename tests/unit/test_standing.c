@@ -4,7 +4,9 @@
 #include "config/config.h"
 #include "session/standing.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { HOUR = 3600 * 1000, DAY = 24 * HOUR };
 
@@ -125,32 +127,97 @@ what_is_declined_is_known_for_a_day(void **state)
 	assert_int_equal(standing_declined(&d), 1u << AUTH_LOGIN);
 }
 
-static void
-other_settings_are_forgiven(void **state)
+/* A record that three passwords were refused in, and SCRAM served before. */
+static struct record
+make_blocked(const struct endpoint_config *endpoint)
 {
-	char host[] = "mail.example.org", other[] = "mx.example.org";
-	struct endpoint_config endpoint = {.host = host, .port = 995};
-	const struct config config = {0};
 	struct record r = {0};
 
-	(void)state;
-	assert_true(standing_take_fingerprint(&r, &config, &endpoint));
+	assert_true(standing_take_settings(&r, endpoint, NULL));
 	r.failures = r.auth_failures = 3;
 	r.blocked_until = now + HOUR;
 	assert_true(standing_note_login(&r, "SCRAM-SHA-256"));
+	return r;
+}
+
+static void
+check(const struct record *r, bool forgiven, bool forgotten)
+{
+	assert_int_equal(r->auth_failures, forgiven ? 0 : 3);
+	assert_int_equal(r->blocked_until, forgiven ? 0 : now + HOUR);
+	assert_string_equal(r->mechanism, forgotten ? "" : "SCRAM-SHA-256");
+	assert_int_equal(r->failures, 3);
+}
+
+static void
+another_server_is_another_story(void **state)
+{
+	char host[] = "mail.example.org", other[] = "mx.example.org";
+	struct endpoint_config endpoint = {.host = host, .port = 995};
+	struct record r = make_blocked(&endpoint);
+
+	(void)state;
 	assert_false(standing_note_login(&r, "SCRAM-SHA-256"));
 	assert_false(standing_note_login(&r, NULL));
-	assert_false(standing_take_fingerprint(&r, &config, &endpoint));
-	assert_string_equal(r.mechanism, "SCRAM-SHA-256");
-	assert_int_equal(r.auth_failures, 3);
-	assert_int_equal(r.blocked_until, now + HOUR);
+	assert_false(standing_take_settings(&r, &endpoint, NULL));
+	assert_false(standing_take_settings(&r, &endpoint, &endpoint));
+	check(&r, false, false);
 	endpoint.host = other;
-	assert_true(standing_take_fingerprint(&r, &config, &endpoint));
-	assert_int_equal(r.auth_failures, 0);
-	assert_int_equal(r.blocked_until, 0);
-	assert_string_equal(r.mechanism, "");
-	assert_int_equal(r.failures, 3);
-	assert_false(standing_take_fingerprint(&r, &config, &endpoint));
+	assert_true(standing_take_settings(&r, &endpoint, NULL));
+	check(&r, true, true);
+	assert_false(standing_take_settings(&r, &endpoint, NULL));
+}
+
+/* An offer that shrinks is as suspicious with a new password, or by another way there. */
+static void
+another_way_to_the_same_is_forgiven(void **state)
+{
+	char host[] = "mail.example.org", bind[] = "192.0.2.1";
+	char pass[] = "pass", show[] = "show", *argv[] = {pass, NULL, NULL};
+	struct endpoint_config endpoint = {
+	    .host = host, .secret = {.kind = SECRET_PASSWORD_COMMAND, .argv = argv}};
+	struct record r = make_blocked(&endpoint);
+
+	(void)state;
+	argv[1] = show;
+	assert_true(standing_take_settings(&r, &endpoint, NULL));
+	check(&r, true, false);
+	r = make_blocked(&endpoint);
+	endpoint.bind = bind;
+	assert_true(standing_take_settings(&r, &endpoint, NULL));
+	check(&r, true, false);
+	r = make_blocked(&endpoint);
+	endpoint.secret.kind = SECRET_TOKEN_COMMAND;
+	assert_true(standing_take_settings(&r, &endpoint, NULL));
+	check(&r, true, true);
+}
+
+/* A password in the configuration: the file's time tells, where the password cannot be compared. */
+static void
+a_password_is_compared_where_it_can_be(void **state)
+{
+	char host[] = "mail.example.org", password[] = "one", other[] = "two";
+	char place[] = "/tmp/test-standing-XXXXXX";
+	struct endpoint_config before = {
+	    .host = host, .secret = {.kind = SECRET_PASSWORD, .value = password, .place = place}};
+	struct endpoint_config after = before;
+	int fd = mkstemp(place);
+	struct record r = make_blocked(&before);
+
+	(void)state;
+	assert_int_equal(write(fd, "#", 1), 1);
+	assert_false(standing_take_settings(&r, &after, &before));
+	check(&r, false, false);
+	after.secret.value = other;
+	assert_true(standing_take_settings(&r, &after, &before));
+	check(&r, true, false);
+	r = make_blocked(&after);
+	assert_false(standing_take_settings(&r, &after, NULL));
+	assert_int_equal(write(fd, "#", 1), 1);
+	assert_true(standing_take_settings(&r, &after, NULL));
+	check(&r, true, false);
+	close(fd);
+	unlink(place);
 }
 
 static void
@@ -177,7 +244,9 @@ main(void)
 	    cmocka_unit_test(a_success_makes_up_for_all),
 	    cmocka_unit_test(a_block_lasts_a_day_at_most),
 	    cmocka_unit_test(what_is_declined_is_known_for_a_day),
-	    cmocka_unit_test(other_settings_are_forgiven),
+	    cmocka_unit_test(another_server_is_another_story),
+	    cmocka_unit_test(another_way_to_the_same_is_forgiven),
+	    cmocka_unit_test(a_password_is_compared_where_it_can_be),
 	    cmocka_unit_test(a_server_is_left_alone_as_long_as_it_asks),
 	};
 
