@@ -3,8 +3,10 @@
 import json
 import os
 import stat
+import threading
 
 import bearer
+import faults
 import pytest
 from support import messages
 from support.daemon import Control, check_error
@@ -13,6 +15,7 @@ from support.waiting import wait_for
 
 LINE_MAX = {"pop3": 255, "smtp": 512}  # RFC 2449 section 4, RFC 5321 section 4.5.3.1.4; with CRLF
 SHORT = "vF9dft4qmTc2Nvb3RlckBhbHRhdmlzdGEuY29tCg=="
+MANY = 60  # messages, for which three connections are worth their handshakes
 LONG = "ya29." + "0aZ9-_.~" * 2048  # 16 KiB
 
 
@@ -30,6 +33,11 @@ class Helper:
     def give(self, output):
         with open(self.output, "w") as file:
             file.write(output if isinstance(output, str) else json.dumps(output))
+
+    def take_time(self):
+        """From now on it takes a second."""
+        with open(self.path, "a") as file:
+            file.write("sleep 1\n")
 
     def count(self):
         return os.path.getsize(self.runs) if os.path.exists(self.runs) else 0
@@ -295,6 +303,60 @@ def test_both_protocols_share_a_token(daemon, spool, peer, relay, helper):
     relay.wait_accepted(2)
     assert helper.count() == 2
     assert LONG in peer.tokens.seen and LONG in relay.tokens.seen
+
+
+def hold_greetings(*servers):
+    """They say nothing until the event that is returned is set."""
+    go_on = threading.Event()
+    for server in servers:
+        server.on("GREETING", faults.hold(go_on))
+    return go_on
+
+
+def test_all_sessions_share_a_token(daemon, spool, peer, relay, helper):
+    """Polls and deliveries, side by side, that want it at once, and to which it ends at once."""
+    peer.add_mailbox("box")
+    for server in (peer, relay):
+        server.tokens.valid = {"box": SHORT}
+        server.mechanisms = ["XOAUTH2"]
+    helper.give(SHORT)
+    helper.take_time()
+    account = smtp_account(daemon, relay, max_connections=3, **helper.keys())
+    account["pop3"] = daemon.account(peer, password=None, **helper.keys())["pop3"]
+    daemon.configure(account, retry=RETRY)
+    go_on = hold_greetings(peer, relay)
+    drop_letters(spool, MANY)
+    daemon.start()
+    before = daemon.status()["last_attempt"]
+    daemon.ctl("poll", "box")
+    wait_for(lambda: len(relay.sessions) == 3 and peer.sessions, "all to be connected")
+    go_on.set()
+    assert daemon.wait_polled(before)["last_error"] is None
+    relay.wait_accepted(MANY)
+    spool.wait_empty()
+    spool.wait_settled()
+    assert helper.count() == 1
+
+    for server in (peer, relay):
+        server.tokens.valid = {"box": LONG}
+    helper.give(LONG)
+    so_far = len(relay.sessions)
+    go_on = hold_greetings(peer, relay)
+    drop_letters(spool, MANY, first=MANY)
+    before = daemon.status()["last_attempt"]
+    daemon.ctl("poll", "box")
+    wait_for(
+        lambda: len(relay.sessions) == so_far + 3 and len(peer.sessions) == 2,
+        "all to be connected again",
+    )
+    go_on.set()
+    assert daemon.wait_polled(before)["last_error"] is None
+    relay.wait_accepted(2 * MANY)
+    spool.wait_empty()
+    assert relay.tokens.seen.count(SHORT) == so_far + 3
+    assert peer.tokens.seen == [SHORT, SHORT, LONG]
+    assert helper.count() == 2
+    assert spool.wait_settled()["last_error"] is None
 
 
 def test_a_helper_that_fails(side, helper):
