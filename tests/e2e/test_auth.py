@@ -38,6 +38,30 @@ def test_a_plain_login_with_an_initial_response(daemon, peer, box):
     assert daemon.fetch()["fetched"] == 1
 
 
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"])
+def test_an_initial_response_that_is_not_looked_at(daemon, peer, box, mechanism):
+    """The server asks for it, and is told again."""
+    box.add(messages.simple(1))
+    peer.mechanisms = [mechanism]
+    peer.on("AUTH", faults.ignore_initial)
+    daemon.configure(daemon.account(peer)).start()
+    assert daemon.fetch()["fetched"] == 1
+    first, *others = [line for _, line in peer.sessions[0].commands if len(line) > 8][:2]
+    assert first.startswith(f"AUTH {mechanism} ") and others == first.split()[2:]
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-1", "SCRAM-SHA-256"])
+def test_one_that_is_not_looked_at_for_sending(daemon, spool, relay, mechanism):
+    relay.users = {"box": "pass word"}
+    relay.mechanisms = [mechanism]
+    relay.on("AUTH", faults.ignore_initial)
+    account = smtp_account(daemon, relay, user="box", password="pass word")
+    daemon.configure(account).start()
+    drop_letters(spool, 1)
+    relay.wait_accepted(1)
+    assert relay.sessions[0].user == "box"
+
+
 def secret_file(daemon, text):
     path = daemon.path("secret")
     with open(path, "w") as file:

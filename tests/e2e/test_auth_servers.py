@@ -9,7 +9,7 @@ import re
 import pytest
 from support import messages
 from support.daemon import check_error
-from support.dovecot import PASSWORD, Dovecot, find_dovecot, make_token
+from support.dovecot import ODD_PASSWORD, PASSWORD, Dovecot, find_dovecot, make_token
 from support.postfix import Postfix, as_sent, find_postfix
 from support.spool import letter, smtp_account
 
@@ -105,6 +105,14 @@ def test_fetching_alone(daemon, dovecot, fetching, mechanism):
     assert daemon.fetch()["fetched"] == 1
     assert methods(dovecot, user) == ["PLAIN" if mechanism == "USER" else mechanism]
     check_logs(daemon, user, mechanism, secret, dovecot.log())
+
+
+@pytest.mark.parametrize("mechanism", [*PASSWORDS, "APOP", "USER"])
+def test_fetching_with_an_odd_password(daemon, dovecot, fetching, mechanism):
+    user = dovecot.add_user([messages.simple(1)], "odd")
+    fetching(dovecot, user, auth=[mechanism], password=ODD_PASSWORD)
+    assert daemon.fetch()["fetched"] == 1
+    check_logs(daemon, user, mechanism, ODD_PASSWORD, dovecot.log())
 
 
 @pytest.mark.parametrize("mechanism", [*PASSWORDS, *TOKENS, "APOP", "USER"])
@@ -232,6 +240,24 @@ def test_sending_by_the_strongest(sending, offer, kind, mechanism):
     keys, secret = keys_of(kind, sending.user)
     box, text = sending.drop(offer, **keys)
     check_sent(sending, box, text, mechanism, secret)
+
+
+@pytest.mark.parametrize("mechanism", PASSWORDS)
+def test_sending_with_an_odd_password(sending, dovecot, mechanism):
+    sending.user = dovecot.add_user(kind="odd")
+    box, text = sending.drop((mechanism.lower(),), auth=[mechanism], password=ODD_PASSWORD)
+    check_sent(sending, box, text, mechanism, ODD_PASSWORD)
+
+
+@pytest.mark.parametrize("offer, kind", [("cram-md5", "password"), ("plain", "token")])
+def test_nothing_that_is_offered_fits(daemon, spool, sending, offer, kind):
+    """CRAM-MD5 is for who names it, and a token is no password."""
+    keys, _ = keys_of(kind, sending.user)
+    sending.drop((offer,), **keys)
+    status = spool.wait_status(lambda s: s["last_error"], "trouble")
+    check_error(status, "auth", f"offers {offer}, auth allows \"auto\"", "would work if offered")
+    assert sending.methods() == []
+    assert USED.findall(daemon.ended_session_logs(1)[-1]) == []
 
 
 @pytest.mark.parametrize("mechanism", [*PASSWORDS, *TOKENS])

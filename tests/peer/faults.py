@@ -42,6 +42,12 @@ def decline(line, *mechanisms):
     return act
 
 
+def ignore_initial(session, argument):
+    """For AUTH: what came with it is asked for again."""
+    session.obey("AUTH", argument.partition(" ")[0])
+    return True
+
+
 def hang_up(*lines, reset=False):
     """Says these lines, closes the connection."""
 

@@ -18,6 +18,7 @@ import time
 from .waiting import wait_for
 
 PASSWORD = "pass word"
+ODD_PASSWORD = ' pä"ss\\w:{0}röd,=2C %% and 東京'
 USERS_MAX = 1000
 WITH_PASSWORD = ("plain", "login", "cram-md5", "apop", "scram-sha-1", "scram-sha-256")
 WITH_TOKEN = ("oauthbearer", "xoauth2")
@@ -220,9 +221,12 @@ class Dovecot:
                 )
             )
         # All at once: Dovecot looks at most once a second whether the file has changed.
+        odd = base64.b64encode(ODD_PASSWORD.encode()).decode()
         with open(self.path("users"), "w") as file:
             for number in range(1, USERS_MAX + 1):
                 file.write(f"user{number}:{PASSWORD}\n")
+            for number in range(1, USERS_MAX + 1):
+                file.write(f"odd{number}:{{PLAIN.b64}}{odd}\n")
         self._own(self.path("users"))
         with open(self.path("oauth2"), "w") as file:
             file.write(OAUTH2.format(dir=self.directory))
@@ -302,11 +306,12 @@ class Dovecot:
     def implicit(self):
         return View(self.tls_port, "implicit")
 
-    def add_user(self, messages=()):
-        """A new user with this mail, in this order; returns its name."""
+    def add_user(self, messages=(), kind="user"):
+        """A new user with this mail, in this order; returns its name. One who is "odd" has
+        ODD_PASSWORD."""
         self.users += 1
         assert self.users <= USERS_MAX
-        name = f"user{self.users}"
+        name = f"{kind}{self.users}"
         for folder in ("", "new", "cur", "tmp"):
             self._make("mail", name, *([folder] if folder else []))
         for octets in messages:
