@@ -136,6 +136,19 @@ def test_fetching_by_the_strongest(daemon, offering, fetching, offer, kind, mech
     check_logs(daemon, user, mechanism, secret, dovecot.log())
 
 
+def test_a_server_that_offers_less(daemon, offering, fetching):
+    """It says so, and only a person who was told may go on with less."""
+    dovecot = offering("login", "scram-sha-256")
+    user = dovecot.add_user([messages.simple(1)])
+    fetching(dovecot, user, password=PASSWORD)
+    daemon.fetch()
+    dovecot.offer("login", "plain")
+    daemon.fail("auth", "last login was by SCRAM-SHA-256", "only PLAIN, LOGIN", "postriderctl poll")
+    assert methods(dovecot, user) == ["SCRAM-SHA-256"]
+    daemon.fetch()
+    assert methods(dovecot, user) == ["SCRAM-SHA-256", "PLAIN"]
+
+
 @pytest.fixture
 def certified(certificates, offering):
     """A Dovecot that believes certificates, a user there, and the keys that show that user's."""

@@ -6,6 +6,7 @@ import hashlib
 import hmac
 import json
 import os
+import poplib
 import pwd
 import re
 import shutil
@@ -255,6 +256,24 @@ class Dovecot:
             )
         wait_for(self._answers, lambda: f"Dovecot answers: {self.log()}")
         return self
+
+    def offer(self, *mechanisms):
+        """From now on it has just these."""
+        self.mechanisms = mechanisms
+        self._write_config()
+        self.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: self._offers() == set(mechanisms), lambda: f"the offer: {self._offers()}")
+
+    def _offers(self):
+        """The mechanisms; None while it changes them."""
+        try:
+            client = poplib.POP3("127.0.0.1", self.port, timeout=5)
+            try:
+                return {name.lower() for name in client.capa().get("SASL", [])}
+            finally:
+                client.close()
+        except (OSError, poplib.error_proto):
+            return None
 
     def _answers(self):
         assert self.process.poll() is None, f"Dovecot ended: {self.log()}"
