@@ -131,9 +131,12 @@ outbox_check_settings(struct outbox *o, const struct smtp_config *before)
 	if (o->loading || o->account->smtp == NULL)
 		return;
 	take_settings(o, before);
-	if (!o->blocked)
+	if (!o->blocked) {
 		o->wait_until = 0; /* whatever was wrong may be mended now: one attempt tells */
-	else if (o->refused_generation != 0 && secret_of(o)->kind != SECRET_NONE)
+		return;
+	}
+	save(o); /* a restart is to know what it is blocked under */
+	if (o->refused_generation != 0 && secret_of(o)->kind != SECRET_NONE)
 		o->probe = vault_get(o->settings.deliverer->vault, secret_of(o), on_probe, o);
 }
 

@@ -61,8 +61,7 @@ void standing_forgive(struct record *record);
  * The settings under which the next login will be; before: those that were in force until now, NULL
  * at the start, where the record's fingerprint has to do.  True, and forgiven, when they or the
  * secret are others: what was refused then says nothing about now, nor does what the server could
- * do.  The last login is forgotten
- * only when it was at another server, or may be in another way.
+ * do.  The last login is forgotten only when it was at another server, or may be in another way.
  */
 bool standing_take_settings(struct record *record, const struct endpoint_config *endpoint,
     const struct endpoint_config *before);

@@ -75,8 +75,7 @@ def test_a_restart_does_not_unblock(daemon, peer, account):
     daemon.fail("auth")
     daemon.fail("auth")
     daemon.restart()
-    status = daemon.status()
-    assert status["state"] == "blocked", status
+    status = daemon.wait_status(lambda s: s["state"] == "blocked", "blocked as ever")
     assert status["last_error"]["kind"] == "auth"
     assert len(peer.sent_command("PASS")) == 3
 
@@ -143,6 +142,8 @@ def test_another_change_of_the_file_does_not_try(daemon, peer, account):
     daemon.ctl("reload")
     wait_for(lambda: "reloaded" in daemon.log(), "the reload")
     assert daemon.status()["state"] == "blocked"
+    daemon.restart()
+    daemon.wait_status(lambda s: s["state"] == "blocked", "blocked as ever")
     assert len(peer.sent_command("PASS")) == 3
 
 
@@ -178,7 +179,8 @@ def test_a_password_in_an_included_file(daemon, peer, account, password):
     os.utime(daemon.config)
     daemon.start()
     if password == "wrong":
-        assert daemon.status()["state"] == "blocked"
+        daemon.wait_status(lambda s: s["state"] == "blocked", "blocked as ever")
+        assert len(peer.sent_command("PASS")) == 3
     else:
         daemon.wait_status(lambda s: s["fetched"] == 1, "it works again")
 

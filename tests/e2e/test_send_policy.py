@@ -108,6 +108,13 @@ def test_blocked_after_three_refusals(daemon, relay, spool, account):
     daemon.ctl("reload")
     assert attempts(relay) == 3
 
+    account(account_on_failure=["true"], **login)  # of no use for the login
+    daemon.ctl("reload")
+    daemon.restart()
+    spool.wait_status(lambda s: s["state"] == "blocked", "blocked as ever")
+    spool.wait_queue(lambda queue: len(queue) == 4, "all wait")
+    assert attempts(relay) == 3
+
     daemon.ctl("flush")
     relay.wait_for(lambda: attempts(relay) == 4, "one try for a person")
     spool.wait_status(lambda s: s["state"] == "blocked", "blocked again")
