@@ -115,8 +115,8 @@ judge_failing(struct judgement *j, const char *what, const json_t *side)
 {
 	const char *reason = ctl_json_text(json_object_get(side, "last_error"), "text");
 	int64_t since = 0;
-	bool is_old = ctl_json_time(side, "failing_since", &since) &&
-		      j->now - since > j->limits->max_age;
+	bool is_old =
+	    ctl_json_time(side, "failing_since", &since) && j->now - since > j->limits->max_age;
 	struct str span = STR_INIT;
 	char *cut = xstrdup(reason != NULL ? reason : "the daemon does not say why");
 

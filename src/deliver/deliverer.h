@@ -95,7 +95,7 @@ struct deliverer_view {
 	int64_t last_attempt, last_success, next_attempt; /* wall ms, 0: none */
 	unsigned failures;
 	int64_t failing_since; /* wall ms, of the first of those; 0: none */
-	int64_t error_time; /* wall ms, 0: no error */
+	int64_t error_time;    /* wall ms, 0: no error */
 	enum fail error_kind;
 	const char *error_text;
 	int64_t certificate_end; /* wall ms, 0: unknown */

@@ -107,7 +107,8 @@ struct smtp_handler {
 	/*
 	 * Over: the last call; the session may be freed inside.  Messages under way had their
 	 * done() before.  A server that took a message and closes before it says anything of the
-	 * next is no failure: another session may follow at once.  slow: the server asked for restraint (421, 432, 454).
+	 * next is no failure: another session may follow at once.  slow: the server asked for
+	 * restraint (421, 432, 454).
 	 */
 	void (*closed)(const struct verdict *why, bool slow, void *arg);
 };
