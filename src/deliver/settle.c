@@ -296,7 +296,7 @@ plan_next_attempt(struct settlement *s, const struct settle_context *c)
 	m->next_attempt = c->now + find_delay(s, c);
 	if (m->next_attempt < m->not_before)
 		m->next_attempt = m->not_before;
-	if (m->unknown_until != 0 && (!others || m->unknown_until < m->next_attempt))
+	if (m->unknown_until > c->now && (!others || m->unknown_until < m->next_attempt))
 		m->next_attempt = m->unknown_until;
 }
 
@@ -351,12 +351,28 @@ find_report_fate(const struct settlement *s, size_t i, enum report_fate *fate)
 	return true;
 }
 
+/* RFC 3463 section 3.4: mail system status. */
+static struct report_recipient
+describe_put_off(const struct settlement *s, size_t i)
+{
+	return (struct report_recipient){
+	    .address = s->message->recipients[i].address,
+	    .fate = REPORT_DELAYED,
+	    .status = {4, 3, 0},
+	    .words = s->put_off->text,
+	    .stage = s->put_off->stage,
+	    .is_local = true,
+	};
+}
+
 static struct report_recipient
 describe_recipient(const struct settlement *s, size_t i, enum report_fate fate)
 {
 	const struct settle_mark *mark = &s->marks[i];
 	const struct outqueue_recipient *r = &s->message->recipients[i];
 
+	if (s->is_put_off && !mark->is_noted && fate == REPORT_DELAYED)
+		return describe_put_off(s, i);
 	return (struct report_recipient){
 	    .address = r->address,
 	    .fate = fate,
@@ -376,8 +392,9 @@ write_report(struct settlement *s, const struct settle_context *c,
 {
 	const struct smtp_config *smtp = c->account->smtp;
 	struct outqueue_decision *d = &s->decision;
-	const struct verdict *trouble = s->trouble;
-	bool limited = trouble == NULL && !s->is_held && s->message->first_tried != 0;
+	const struct verdict *trouble = find_account_trouble(c);
+	bool limited =
+	    trouble == NULL && !s->is_held && !s->is_put_off && s->message->first_tried != 0;
 	struct report report = {
 	    .message = s->message,
 	    .account = c->account,

@@ -258,6 +258,22 @@ attempt(struct outmessage *m, const char *letters, int64_t now, bool held, bool 
 	settle_clear(&s);
 }
 
+static const struct verdict no_file = {
+    .kind = FAIL_LOCAL, .stage = "read", .text = "cannot open message queue/ID1: no permission"};
+
+static struct settlement
+settle_unread(struct outmessage *m, char letter, int64_t now)
+{
+	struct settle_context context = context_at(now, NULL);
+	struct settlement s;
+
+	settle_begin(&s, m);
+	note_letter(&s, 0, letter);
+	settle_put_off(&s, &no_file);
+	settle_finish(&s, &context);
+	return s;
+}
+
 static void
 a_third_unknown_holds(void **state)
 {
@@ -318,6 +334,30 @@ an_unknown_fate_delays_nobody_else(void **state)
 	attempt(m, "u  ", until, false, false);
 	assert_int_equal(m->unknowns, 2);
 	assert_int_equal(m->next_attempt, until + 6 * HOUR);
+	free_message(m);
+}
+
+/* Their hour is over: what the others wait for counts, and a file that cannot be read. */
+static void
+an_unknown_fate_that_was_waited_for_hurries_nobody(void **state)
+{
+	struct outmessage *m = make_message("pp");
+	int64_t now = queued + 2 * HOUR;
+	struct settlement s;
+
+	(void)state;
+	attempt(m, "ux", queued, false, false);
+	attempt(m, " d", queued, false, false);
+	assert_int_equal(m->unknown_until, queued + HOUR);
+	attempt(m, "xd", now, false, false);
+	assert_int_equal(m->next_attempt, now + 4 * MINUTE);
+	assert_true(settle_is_due(m, &m->recipients[0]));
+	s = settle_unread(m, ' ', now + MINUTE);
+	assert_int_equal(m->next_attempt, now + MINUTE + HOUR);
+	settle_clear(&s);
+	now += HOUR + MINUTE;
+	attempt(m, " s", now, false, false);
+	assert_int_equal(m->next_attempt, now);
 	free_message(m);
 }
 
@@ -689,22 +729,6 @@ last_errors(void **state)
 	}
 }
 
-static const struct verdict no_file = {
-    .kind = FAIL_LOCAL, .stage = "read", .text = "cannot open message queue/ID1: no permission"};
-
-static struct settlement
-settle_unread(struct outmessage *m, char letter, int64_t now)
-{
-	struct settle_context context = context_at(now, NULL);
-	struct settlement s;
-
-	settle_begin(&s, m);
-	note_letter(&s, 0, letter);
-	settle_put_off(&s, &no_file);
-	settle_finish(&s, &context);
-	return s;
-}
-
 /* Nothing reached the server: that is no attempt, however often it comes. */
 static void
 what_cannot_be_read_waits(void **state)
@@ -761,6 +785,9 @@ what_cannot_be_read_is_told_of(void **state)
 	s = settle_unread(m, ' ', queued + 4 * HOUR);
 	assert_true(s.is_warned);
 	assert_non_null(strstr(s.decision.report, no_file.text));
+	assert_non_null(strstr(s.decision.report, "Status: 4.3.0\n"));
+	assert_non_null(strstr(s.decision.report, "It is tried again by itself.\n"));
+	assert_null(strstr(s.decision.report, "The account"));
 	assert_null(strstr(s.decision.report, "Will-Retry-Until: "));
 	settle_clear(&s);
 	free_message(m);
@@ -814,6 +841,7 @@ main(void)
 	    cmocka_unit_test(the_last_word_of_an_attempt_counts),
 	    cmocka_unit_test(a_third_unknown_holds),
 	    cmocka_unit_test(an_unknown_fate_delays_nobody_else),
+	    cmocka_unit_test(an_unknown_fate_that_was_waited_for_hurries_nobody),
 	    cmocka_unit_test(unknowns_of_others_are_not_in_a_row),
 	    cmocka_unit_test(another_answer_ends_the_row_of_unknowns),
 	    cmocka_unit_test(giving_up_counts_from_the_first_mail),
