@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/step.h"
+#include "base/str.h"
 #include "base/xalloc.h"
 #include "store/filename.h"
 
@@ -287,17 +288,18 @@ look_at_name(struct spool *s, struct spool_look *look, const char *name)
 	}
 }
 
-/* What a postrider-sendmail leaves that was killed while it wrote: no message yet (spool_writer.h).
- */
+/* Of a postrider-sendmail that was killed while it wrote (spool_writer.h): no message yet. */
 static void
 sweep_name(struct spool *s, const char *name)
 {
+	char shown[300];
+
 	if (!filename_is_leftover(s->dir, name, 1))
 		return;
 	step("spool-sweep");
 	if (unlinkat(s->dir, name, 0) == 0)
-		log_info(
-		    "spool: %s is removed: whoever wrote it was killed 36 h ago or more", name);
+		log_info("spool: %s is removed: whoever wrote it was killed 36 h ago or more",
+		    str_escape(shown, sizeof shown, name, strlen(name)));
 }
 
 static void
