@@ -300,7 +300,7 @@ may_drain(const struct smtp_session *s)
 {
 	const struct smtp_transaction *t = smtp_flight_first(s);
 
-	return s->why.kind == FAIL_SERVER && !s->server_closing && smtp_chunks_are_used(s) &&
+	return s->why.kind == FAIL_SERVER && smtp_chunks_are_used(s) &&
 	       (t->answered < t->sent || s->flight_count > 1);
 }
 
@@ -342,11 +342,28 @@ note(struct smtp_session *s, const struct smtp_reply *reply)
 	return on_chunk(s, reply);
 }
 
+/*
+ * RFC 5321 section 3.8: the server closes the channel now, and looks at nothing that is under way.
+ * Some say 421 and mean 451: as long as the channel is there, they may take what has left.
+ */
+static enum smtp_state
+on_service_closing(struct smtp_session *s, const struct smtp_reply *reply)
+{
+	struct smtp_transaction *t = smtp_flight_first(s);
+	enum smtp_state next = smtp_flight_abort(s, SMTP_SLOW_DOWN, reply);
+
+	t->answered++;
+	t->mail_refused = true;
+	return next;
+}
+
 enum smtp_state
 smtp_on_chunks(struct smtp_session *s, const struct smtp_reply *reply)
 {
-	enum smtp_state next = note(s, reply);
+	enum smtp_state next;
 
+	s->server_closing = false;
+	next = reply->code == 421 ? on_service_closing(s, reply) : note(s, reply);
 	if (next == SMTP_STATE_CLOSED && may_drain(s))
 		next = drain(s);
 	return next == SMTP_STATE_CHUNKS ? go_on(s) : next;

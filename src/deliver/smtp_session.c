@@ -325,7 +325,8 @@ on_reply(struct smtp_session *s, const struct smtp_reply *reply)
 	if (smtp_flight_is_unasked(s))
 		return smtp_chunks_is_early(s, reply) ? smtp_on_early_chunk(s, reply)
 						      : on_late_word(s, reply);
-	if (reply->code == 421 && s->state != SMTP_STATE_LOGIN && s->state != SMTP_STATE_QUIT)
+	if (reply->code == 421 && s->state != SMTP_STATE_LOGIN && s->state != SMTP_STATE_QUIT &&
+	    s->state != SMTP_STATE_CHUNKS)
 		return on_service_closing(s, reply);
 	return states[s->state].reply(s, reply);
 }
@@ -389,13 +390,16 @@ is_mere_end(const struct smtp_session *s, const struct verdict *why)
 	return why->kind == FAIL_NETWORK && closed && s->has_taken && is_between_messages(s);
 }
 
-/* RFC 5321 section 4.1.1.10: nothing depends on how the server takes QUIT. */
+/*
+ * RFC 5321 section 4.1.1.10: nothing depends on how the server takes QUIT.  When the session is
+ * being ended, why is known.
+ */
 static void
 on_failed(struct smtp_session *s, const struct verdict *why)
 {
-	if (is_mere_end(s, why))
+	if (is_mere_end(s, why) && !s->draining)
 		transcript_note(s->transcript, "the server closed between messages");
-	else if (s->state != SMTP_STATE_QUIT)
+	else if (s->state != SMTP_STATE_QUIT && !s->draining)
 		s->why = *why;
 	if (s->state == SMTP_STATE_LOGIN)
 		sasl_exchange_explain_end(s->login, &s->why);
