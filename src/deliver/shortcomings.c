@@ -49,10 +49,13 @@ shortcomings_judge(struct record *record, struct shortcomings_trial *trial, cons
 			end_trial(record, trial, account, result);
 		return;
 	}
-	if (result->recipients > 0 || (result->broke_on & ~trial->suspect) != 0)
-		trial->breaks = 0;
-	if (result->broke_on == 0)
+	if (result->broke_on == 0) {
+		if (result->recipients > 0)
+			trial->breaks = 0;
 		return;
+	}
+	if (result->broke_on != trial->suspect)
+		trial->breaks = 0;
 	trial->suspect = result->broke_on;
 	if (++trial->breaks < BREAKS_THAT_TELL)
 		return;

@@ -15,8 +15,8 @@ void shortcomings_note(struct record *record, unsigned found);
 
 /*
  * Networks break more often than servers do: when two sessions broke on the same with none between
- * them that got a message through, one is held without it.  When that one does, the server was to
- * blame.  Zeroed memory begins a trial.
+ * them that went well, one is held without it.  When that one gets a message through, the server
+ * was to blame.  Zeroed memory begins a trial.
  */
 struct shortcomings_trial {
 	unsigned suspect; /* one of them, or 0 */

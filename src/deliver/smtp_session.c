@@ -129,17 +129,21 @@ smtp_set_silence(struct smtp_session *s, int64_t standard)
 	conn_set_silence(s->conn, session_silence(&s->config->endpoint, standard));
 }
 
-/* What a server may break on that offers it in vain, as long as nothing got through. */
+/*
+ * What a server may break on that offers it in vain, as long as nothing got through.  With BDAT
+ * also behind that: one that takes few messages a connection, and closes without a word, leaves all
+ * that has followed unknown.
+ */
 static unsigned
 find_suspect(const struct smtp_session *s)
 {
-	const struct smtp_transaction *t = smtp_flight_first(s);
-
-	if (s->has_taken || t == NULL)
+	if (smtp_flight_first(s) == NULL)
 		return 0;
 	if (s->state == SMTP_STATE_CHUNKS)
-		return SMTP_SHORT_CHUNKING;
-	return s->state == SMTP_STATE_ENVELOPE && smtp_is_pipelining(s) ? SMTP_SHORT_PIPELINING : 0;
+		return !s->has_taken || s->flight_count > 1 ? SMTP_SHORT_CHUNKING : 0;
+	if (s->state == SMTP_STATE_ENVELOPE && smtp_is_pipelining(s) && !s->has_taken)
+		return SMTP_SHORT_PIPELINING;
+	return 0;
 }
 
 void

@@ -186,7 +186,7 @@ const char *smtp_session_mechanism(const struct smtp_session *session);
 
 /*
  * Once closed: what the session may have broken on, enum smtp_shortcoming.  It was under way when
- * the connection was lost, or the two sides were out of step, and no message had got through.
+ * the connection was lost, or the two sides were out of step.
  */
 unsigned smtp_session_broke_on(const struct smtp_session *session);
 

@@ -10,7 +10,17 @@ import faults
 import pytest
 from support.dovecot import PASSWORD
 from support.postfix import as_sent
-from support.spool import RETRY, accepted, drop_letters, letter, once_each, smtp_account, wire
+from support.spool import (
+    RETRY,
+    accepted,
+    check_none_lost_or_doubled,
+    drop_letters,
+    letter,
+    once_each,
+    smtp_account,
+    unknown_ones,
+    wait_settled,
+)
 from support.waiting import wait_for
 
 LONG = {"first": "1h", "max": "1h"}
@@ -55,36 +65,6 @@ def at_uses(numbers, act):
 
 def fates(daemon):
     return re.findall(r" recipient=<\S+> fate=(\w+)", daemon.log())
-
-
-def unknown_ones(spool):
-    """The texts that the queue calls unknown."""
-    unknown = {
-        m["id"] for m in spool.queue() if any(r["state"] == "unknown" for r in m["recipients"])
-    }
-    return [
-        wire(spool.read("queue", name))
-        for name in spool.files("queue")
-        if name.split(".")[0] in unknown
-    ]
-
-
-def check_none_lost_or_doubled(relay, spool, dropped):
-    """Each was taken once, or is said to be unknown; both when the answer did not arrive."""
-    found, unknown = accepted(relay), unknown_ones(spool)
-    assert not found - once_each(dropped)
-    for octets in map(wire, dropped.values()):
-        assert (octets, "you@example.com") in found or octets in unknown
-
-
-def wait_settled(relay, spool, count):
-    """Nothing waits but what is unknown."""
-
-    def is_settled():
-        left = len(spool.queue())
-        return len(relay.accepted) + left >= count and left == len(unknown_ones(spool))
-
-    wait_for(is_settled, lambda: f"only unknown ones are left: {spool.listing()}", 120)
 
 
 def test_many_are_under_way(daemon, relay, spool, account):

@@ -5,7 +5,17 @@ import re
 
 import faults
 import pytest
-from support.spool import RETRY, accepted, drop_letters, letter, once_each, smtp_account
+from support.spool import (
+    RETRY,
+    accepted,
+    check_none_lost_or_doubled,
+    drop_letters,
+    letter,
+    once_each,
+    smtp_account,
+    unknown_ones,
+    wait_settled,
+)
 from support.waiting import wait_for
 
 
@@ -127,6 +137,23 @@ def test_chunking(daemon, relay, spool, account, reset):
     assert "the server breaks on CHUNKING: it is gone on without for 30 days" in daemon.log()
     later_letters(daemon, relay, spool, dropped)
     assert len(relay.sent_command("BDAT")) == 2
+
+
+def test_few_messages_a_connection(daemon, relay, spool, account):
+    """A server that closes without a word behind its second message: what had followed is unknown,
+    twice; then one message follows the answer to the other, and nothing is unknown any more."""
+    relay.chunking = True
+    relay.on("MAIL", closes_at_third)
+    dropped = drop_letters(spool, 100)
+    account().start()
+    wait_for(lambda: "breaks on CHUNKING: it is gone on without" in daemon.log(), "it is noticed")
+    wait_settled(relay, spool, 100)
+    check_none_lost_or_doubled(relay, spool, dropped)
+    assert len(unknown_ones(spool)) <= 2 * 32
+
+
+def closes_at_third(session, _):
+    return len(session.sent_command("MAIL")) > 2 and faults.hang_up()(session, "")
 
 
 def test_a_network_that_breaks(daemon, relay, spool, account):

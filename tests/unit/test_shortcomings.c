@@ -58,6 +58,7 @@ sessions_are_judged(void **state)
 {
 	enum { C = SMTP_SHORT_CHUNKING, P = SMTP_SHORT_PIPELINING };
 	const struct sending_result breaks_c = {.messages = 1, .broke_on = C},
+				    late_c = {.messages = 5, .recipients = 3, .broke_on = C},
 				    breaks_p = {.messages = 1, .broke_on = P},
 				    gone = {.messages = 1},
 				    works = {.messages = 1, .recipients = 1}, absent = {0},
@@ -75,6 +76,8 @@ sessions_are_judged(void **state)
 	    {{breaks_c, breaks_c, stopped, works}, 4, 0, C},
 	    {{breaks_c, absent, breaks_c}, 3, C, 0},
 	    {{breaks_c, works, breaks_c}, 3, 0, 0},
+	    {{late_c, late_c}, 2, C, 0},
+	    {{late_c, works, late_c}, 3, 0, 0},
 	    {{breaks_c, breaks_p}, 2, 0, 0},
 	    {{breaks_c, breaks_p, breaks_p, works}, 4, 0, P},
 	    {{breaks_c, breaks_c, gone, breaks_c}, 4, 0, 0},

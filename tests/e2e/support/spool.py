@@ -74,6 +74,36 @@ def once_each(dropped, *recipients):
     return Counter((wire(octets), who) for octets in dropped.values() for who in recipients)
 
 
+def unknown_ones(spool):
+    """The texts that the queue calls unknown."""
+    unknown = {
+        m["id"] for m in spool.queue() if any(r["state"] == "unknown" for r in m["recipients"])
+    }
+    return [
+        wire(spool.read("queue", name))
+        for name in spool.files("queue")
+        if name.split(".")[0] in unknown
+    ]
+
+
+def check_none_lost_or_doubled(relay, spool, dropped):
+    """Each was taken once, or is said to be unknown; both when the answer did not arrive."""
+    found, unknown = accepted(relay), unknown_ones(spool)
+    assert not found - once_each(dropped)
+    for octets in map(wire, dropped.values()):
+        assert (octets, "you@example.com") in found or octets in unknown
+
+
+def wait_settled(relay, spool, count):
+    """Nothing waits but what is unknown."""
+
+    def is_settled():
+        left = len(spool.queue())
+        return len(relay.accepted) + left >= count and left == len(unknown_ones(spool))
+
+    wait_for(is_settled, lambda: f"only unknown ones are left: {spool.listing()}", 120)
+
+
 class Spool:
     def __init__(self, daemon):
         self.daemon = daemon
