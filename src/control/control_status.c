@@ -4,6 +4,7 @@
 #include "config/config.h"
 #include "control/control_client.h"
 #include "deliver/deliverer.h"
+#include "deliver/shortcomings.h"
 #include "fetch/features.h"
 #include "fetch/fetcher.h"
 #include "queue/outqueue.h"
@@ -34,14 +35,20 @@ error_json(int64_t time, enum fail kind, const char *text)
 	    verdict_kind_name(kind), "text", control_client_text(text != NULL ? text : ""));
 }
 
+static const char *
+shortcoming_name(unsigned what)
+{
+	return shortcomings_name((enum smtp_shortcoming)what);
+}
+
 static json_t *
-features_json(unsigned set)
+set_json(unsigned set, const char *(*name)(unsigned one))
 {
 	json_t *list = json_array();
 
-	for (unsigned feature = 1; feature <= set; feature <<= 1)
-		if ((set & feature) != 0)
-			json_array_append_new(list, json_string(features_name(feature)));
+	for (unsigned one = 1; one <= set; one <<= 1)
+		if ((set & one) != 0)
+			json_array_append_new(list, json_string(name(one)));
 	return list;
 }
 
@@ -66,7 +73,7 @@ pop3_json(const struct fetcher_view *view)
 	json_object_set_new(pop3, "skipped_large", count_json(view->skipped_large));
 	json_object_set_new(pop3, "expires_after",
 	    view->expires_after >= 0 ? json_integer(view->expires_after) : json_null());
-	json_object_set_new(pop3, "left_out", features_json(view->left_out));
+	json_object_set_new(pop3, "left_out", set_json(view->left_out, features_name));
 	json_object_set_new(
 	    pop3, "certificate_expires", control_status_time(view->certificate_end));
 	return pop3;
@@ -89,6 +96,7 @@ smtp_json(const struct deliverer_view *view)
 	json_object_set_new(smtp, "sent", count_json(view->sent));
 	json_object_set_new(smtp, "sent_octets", count_json(view->sent_octets));
 	json_object_set_new(smtp, "queued", count_json(view->queued));
+	json_object_set_new(smtp, "left_out", set_json(view->left_out, shortcoming_name));
 	json_object_set_new(
 	    smtp, "certificate_expires", control_status_time(view->certificate_end));
 	return smtp;

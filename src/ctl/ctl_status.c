@@ -255,9 +255,9 @@ note_expiry(const struct view *v, const json_t *pop3)
 }
 
 static void
-note_left_out(const struct view *v, const json_t *pop3)
+note_left_out(const struct view *v, const json_t *side)
 {
-	const json_t *list = json_object_get(pop3, "left_out"), *item;
+	const json_t *list = json_object_get(side, "left_out"), *item;
 	struct str s = STR_INIT;
 	size_t i;
 
@@ -354,6 +354,7 @@ add_account(const struct view *v, const json_t *account)
 	note_expiry(v, pop3);
 	note_left_out(v, pop3);
 	note_side(v, name, smtp, "sending", "flush");
+	note_left_out(v, smtp);
 	note_queued(v, smtp);
 }
 

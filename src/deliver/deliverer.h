@@ -99,6 +99,7 @@ struct deliverer_view {
 	enum fail error_kind;
 	const char *error_text;
 	int64_t certificate_end; /* wall ms, 0: unknown */
+	unsigned left_out;       /* a set of enum smtp_shortcoming, see shortcomings_name() */
 	uint64_t sent, sent_octets;
 	uint64_t queued;
 	uint64_t sessions, sessions_failed; /* ended since the start */

@@ -6,10 +6,10 @@
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "deliver/sending.h"
-#include "deliver/shortcomings.h"
 #include "net/address.h"
 #include "net/session_id.h"
 #include "queue/outqueue.h"
+#include "session/standing.h"
 
 #include <event2/event.h>
 #include <openssl/rand.h>
@@ -111,7 +111,7 @@ on_granted(struct slot *slot)
 	    .account = o->account,
 	    .helo = o->account->smtp->helo != NULL ? o->account->smtp->helo : o->settings.helo,
 	    .record = &o->record,
-	    .without = shortcomings_known(&o->record) | o->trial.without,
+	    .without = standing_lacking(&o->record) | o->trial.without,
 	    .declined = standing_declined(&o->declined),
 	    .id = session_id_next(id),
 	};
@@ -424,6 +424,7 @@ outbox_view(const struct outbox *o, struct deliverer_view *view)
 	    .error_kind = o->trouble.kind,
 	    .error_text = o->trouble.text,
 	    .certificate_end = o->certificate.ends,
+	    .left_out = standing_lacking(r),
 	    .sent = r->messages,
 	    .sent_octets = r->octets,
 	    .queued = totals.messages,

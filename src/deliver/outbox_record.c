@@ -219,7 +219,7 @@ outbox_note_result(struct outbox *o, const struct sending_result *result, int64_
 	o->sessions_failed += !result->stopped && result->why.kind != FAIL_NONE;
 	o->record.last_attempt = since;
 	standing_note_login(&o->record, result->mechanism);
-	shortcomings_note(&o->record, result->lacking);
+	standing_note_lacking(&o->record, result->lacking);
 	shortcomings_judge(&o->record, &o->trial, o->name, result);
 	standing_note_declined(&o->declined, result->declined);
 	certificate_note(&o->certificate, o->name, o->server, result->certificate_end);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/xalloc.h"
 #include "config/config.h"
+#include "deliver/shortcomings.h"
 #include "net/address.h"
 #include "store/record.h"
 
@@ -143,6 +144,16 @@ static const struct smtp_handler smtp_handler = {
 };
 
 static void
+note_left_out(const struct sending *s)
+{
+	char text[160];
+
+	shortcomings_list(s->settings.without, text, sizeof text);
+	if (*text != '\0')
+		transcript_note(s->transcript, "left out, for the server breaks on it: %s", text);
+}
+
+static void
 sending_connect(struct sending *s)
 {
 	const struct transcript_settings log = {
@@ -154,6 +165,7 @@ sending_connect(struct sending *s)
 	    .full = s->config->log.full,
 	};
 	s->transcript = transcript_open(s->settings.base, s->settings.log_worker, &log);
+	note_left_out(s);
 	const struct smtp_session_settings session = {
 	    .base = s->settings.base,
 	    .net = s->settings.net,

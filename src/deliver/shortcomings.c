@@ -1,29 +1,11 @@
 #include "deliver/shortcomings.h"
 
-#include "base/clock.h"
 #include "base/log.h"
+#include "base/str.h"
 #include "deliver/sending.h"
-#include "store/record.h"
+#include "session/standing.h"
 
-#define LACKING_FOR (INT64_C(30) * 24 * 3600 * 1000)
-
-/* The clock may have leapt: what lies in the future is over, too. */
-unsigned
-shortcomings_known(const struct record *record)
-{
-	int64_t age = clock_wall() - record->lacking_since;
-
-	return age >= 0 && age < LACKING_FOR ? record->lacking : 0;
-}
-
-void
-shortcomings_note(struct record *record, unsigned found)
-{
-	if (found == 0)
-		return;
-	record->lacking = shortcomings_known(record) | found;
-	record->lacking_since = clock_wall();
-}
+#include <stdio.h>
 
 enum { BREAKS_THAT_TELL = 2 };
 
@@ -32,7 +14,7 @@ end_trial(struct record *record, struct shortcomings_trial *trial, const char *a
     const struct sending_result *result)
 {
 	if (result->recipients > 0) {
-		shortcomings_note(record, trial->without);
+		standing_note_lacking(record, trial->without);
 		log_warning("account=%s the server breaks on %s: it is gone on without for 30 days",
 		    account, shortcomings_name((enum smtp_shortcoming)trial->without));
 	}
@@ -78,4 +60,17 @@ shortcomings_name(enum smtp_shortcoming what)
 		return "SMTPUTF8";
 	}
 	return "";
+}
+
+void
+shortcomings_list(unsigned set, char *text, size_t size)
+{
+	struct str s = STR_INIT;
+
+	for (unsigned what = 1; what <= set; what <<= 1)
+		if ((set & what) != 0)
+			str_appendf(&s, "%s%s", s.len > 0 ? ", " : "",
+			    shortcomings_name((enum smtp_shortcoming)what));
+	snprintf(text, size, "%s", str_text(&s));
+	str_clear(&s);
 }

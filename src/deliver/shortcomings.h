@@ -3,17 +3,15 @@
 
 #include "deliver/smtp_session.h"
 
+#include <stddef.h>
+
 struct record;
 struct sending_result;
 
 /*
- * What a server offers and cannot do, remembered for 30 days after the last find, or until settings
- * have changed: sets of enum smtp_shortcoming.
- */
-unsigned shortcomings_known(const struct record *record);
-void shortcomings_note(struct record *record, unsigned found);
-
-/*
+ * What a server offers and cannot do (enum smtp_shortcoming; standing_lacking() knows those of
+ * earlier sessions).
+ *
  * Networks break more often than servers do: when two sessions broke on the same with none between
  * them that went well, one is held without it.  When that one gets a message through, the server
  * was to blame.  Zeroed memory begins a trial.
@@ -29,5 +27,8 @@ void shortcomings_judge(struct record *record, struct shortcomings_trial *trial,
 
 /* "CHUNKING", as the server says it; static. */
 const char *shortcomings_name(enum smtp_shortcoming what);
+
+/* The names of a set, for people: "CHUNKING, SMTPUTF8". */
+void shortcomings_list(unsigned set, char *text, size_t size);
 
 #endif

@@ -95,6 +95,7 @@ send_chunk(struct smtp_session *s, const char *data, size_t len, bool last)
 		return;
 	t->body_given = true;
 	s->writing = NULL;
+	conn_progress(s->conn);
 	smtp_note_body(s, t);
 }
 

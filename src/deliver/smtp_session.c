@@ -1,7 +1,6 @@
 #include "deliver/smtp_session_internal.h"
 
 #include "base/secret.h"
-#include "base/str.h"
 #include "base/xalloc.h"
 #include "config/config.h"
 #include "net/address.h"
@@ -10,9 +9,7 @@
 #include "proto/rfc5322_domain.h"
 #include "session/sasl_exchange.h"
 
-#include <errno.h>
 #include <event2/event.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,76 +25,7 @@ struct smtp_state_row {
 
 static const struct smtp_state_row states[SMTP_STATE_COUNT];
 
-/* -- verdicts ---------------------------------------------------------------------------------- */
-
-enum smtp_state
-smtp_fail(struct smtp_session *s, enum fail kind, const char *stage, const char *format, ...)
-{
-	va_list ap;
-
-	va_start(ap, format);
-	verdict_vfail(&s->why, kind, stage, format, ap);
-	va_end(ap);
-	return SMTP_STATE_CLOSED;
-}
-
-enum smtp_state
-smtp_disorder(struct smtp_session *s, const char *stage, const char *what)
-{
-	struct str line = STR_INIT;
-	char shown[160];
-	int code = s->reply.code;
-
-	smtp_reply_describe(&s->reply, &line);
-	transcript_escape(s->transcript, shown, sizeof shown, str_text(&line), line.len);
-	str_clear(&line);
-	smtp_fail(s, FAIL_PROTOCOL, stage, "%s sent %s: \"%s\"; it is tried again", s->server, what,
-	    shown);
-	s->why.code = code;
-	return SMTP_STATE_CLOSED;
-}
-
-static const char *
-next_step(const struct smtp_session *s, enum fail kind, int code)
-{
-	enum secret_kind secret = s->config->endpoint.secret.kind;
-
-	if (kind == FAIL_AUTH && (secret == SECRET_TOKEN_COMMAND || secret == SECRET_NONE ||
-				     sasl_exchange_is_binding_refused(s->login)))
-		return sasl_exchange_advice(&s->config->endpoint, s->login);
-	if (kind == FAIL_AUTH)
-		return "check user and password; some providers want a password made for "
-		       "this application";
-	if (code / 100 == 4)
-		return "trouble at the server that should pass; it is tried again";
-	if (code == 530 || code == 538)
-		return "the server wants encryption or authentication first: check tls, user "
-		       "and auth; mail waits";
-	return "check host, port and tls, or ask the server's administrator; mail waits";
-}
-
-enum smtp_state
-smtp_refused(struct smtp_session *s, enum fail kind, const char *stage, const char *what)
-{
-	struct str line = STR_INIT;
-	char shown[256];
-	int code = s->reply.code;
-
-	smtp_reply_describe(&s->reply, &line);
-	transcript_escape(s->transcript, shown, sizeof shown, str_text(&line), line.len);
-	str_clear(&line);
-	smtp_fail(s, kind, stage, "%s refused %s: \"%s\"; %s", s->server, what, shown,
-	    next_step(s, kind, code));
-	s->why.code = code;
-	return SMTP_STATE_CLOSED;
-}
-
-enum smtp_state
-smtp_slowed(struct smtp_session *s, const char *stage)
-{
-	s->slow = true;
-	return smtp_refused(s, FAIL_SERVER, stage, "to go on for now");
-}
+/* -- states ------------------------------------------------------------------------------------ */
 
 void
 smtp_falls_short(
@@ -121,29 +49,10 @@ on_garbage(struct smtp_session *s, const char *line, size_t len)
 	    s->server, fault != NULL ? fault : "a line that does not belong there", shown);
 }
 
-/* -- states ------------------------------------------------------------------------------------ */
-
 void
 smtp_set_silence(struct smtp_session *s, int64_t standard)
 {
 	conn_set_silence(s->conn, session_silence(&s->config->endpoint, standard));
-}
-
-/*
- * What a server may break on that offers it in vain, as long as nothing got through.  With BDAT
- * also behind that: one that takes few messages a connection, and closes without a word, leaves all
- * that has followed unknown.
- */
-static unsigned
-find_suspect(const struct smtp_session *s)
-{
-	if (smtp_flight_first(s) == NULL)
-		return 0;
-	if (s->state == SMTP_STATE_CHUNKS)
-		return !s->has_taken || s->flight_count > 1 ? SMTP_SHORT_CHUNKING : 0;
-	if (s->state == SMTP_STATE_ENVELOPE && smtp_is_pipelining(s) && !s->has_taken)
-		return SMTP_SHORT_PIPELINING;
-	return 0;
 }
 
 void
@@ -152,7 +61,7 @@ smtp_set_state(struct smtp_session *s, enum smtp_state state)
 	if (state == s->state || s->state == SMTP_STATE_CLOSED)
 		return;
 	if (state == SMTP_STATE_CLOSED)
-		s->broke_on = find_suspect(s);
+		s->broke_on = smtp_suspect(s);
 	s->state = state;
 	if (states[state].silence > 0)
 		smtp_set_silence(s, states[state].silence);
@@ -370,30 +279,6 @@ on_secured(struct smtp_session *s)
 	smtp_set_state(s, again ? SMTP_STATE_EHLO : SMTP_STATE_GREETING);
 }
 
-static bool
-is_between_messages(const struct smtp_session *s)
-{
-	const struct smtp_transaction *t = smtp_flight_first(s);
-
-	if (t == NULL)
-		return s->state == SMTP_STATE_READY;
-	return (s->state == SMTP_STATE_ENVELOPE || s->state == SMTP_STATE_CHUNKS) &&
-	       t->answered == 0 && !smtp_flight_may_be_taken(s, t);
-}
-
-/*
- * Some servers take a message or a few a connection, and close without the word that RFC 5321
- * section 3.8 asks for.  Who has taken one and says nothing of the next has refused nothing.
- */
-static bool
-is_mere_end(const struct smtp_session *s, const struct verdict *why)
-{
-	bool closed =
-	    why->code == ECONNRESET || why->code == EPIPE || strcmp(why->stage, "closed") == 0;
-
-	return why->kind == FAIL_NETWORK && closed && s->has_taken && is_between_messages(s);
-}
-
 /*
  * RFC 5321 section 4.1.1.10: nothing depends on how the server takes QUIT.  When the session is
  * being ended, why is known.
@@ -401,7 +286,7 @@ is_mere_end(const struct smtp_session *s, const struct verdict *why)
 static void
 on_failed(struct smtp_session *s, const struct verdict *why)
 {
-	if (is_mere_end(s, why) && !s->draining)
+	if (smtp_is_mere_end(s, why) && !s->draining)
 		transcript_note(s->transcript, "the server closed between messages");
 	else if (s->state != SMTP_STATE_QUIT && !s->draining)
 		s->why = *why;

@@ -24,7 +24,8 @@ struct sasl_exchange;
  * EHLO, STARTTLS), smtp_login.c (AUTH, RFC 4954), smtp_transaction.c (RSET, MAIL, RCPT, DATA),
  * smtp_body.c (the text, the final dot), smtp_chunks.c (the text by BDAT, RFC 3030).  smtp_flight.c
  * keeps the transactions under way, smtp_envelope.c writes the commands of one, smtp_fate.c fills
- * what the owner is told of each recipient.  A handler of a reply returns the next state.
+ * what the owner is told of each recipient, smtp_verdict.c why the session ended.  A handler of a
+ * reply returns the next state.
  */
 enum smtp_state {
 	SMTP_STATE_RESOLVING,
@@ -160,20 +161,6 @@ void smtp_set_state(struct smtp_session *s, enum smtp_state state);
 /* Has the turn's event run. */
 void smtp_wake(struct smtp_session *s);
 
-/* Fill the verdict and return SMTP_STATE_CLOSED. */
-enum smtp_state smtp_fail(struct smtp_session *s, enum fail kind, const char *stage,
-    const char *format, ...) __attribute__((format(printf, 4, 5)));
-
-/* What is wanted next of the server is of no use: `what` says it for people. */
-enum smtp_state smtp_disorder(struct smtp_session *s, const char *stage, const char *what);
-
-/* The server said no to `what` ("EHLO"); the reply code decides the advice. */
-enum smtp_state smtp_refused(
-    struct smtp_session *s, enum fail kind, const char *stage, const char *what);
-
-/* The server wants to be left alone for a while. */
-enum smtp_state smtp_slowed(struct smtp_session *s, const char *stage);
-
 /* The server cannot do what it offers, says this result: the owner is told. */
 void smtp_falls_short(
     struct smtp_session *s, enum smtp_shortcoming what, const struct smtp_result *result);
@@ -193,6 +180,31 @@ enum smtp_state smtp_on_starttls(struct smtp_session *s, const struct smtp_reply
 /* smtp_login.c */
 void smtp_enter_login(struct smtp_session *s);
 enum smtp_state smtp_on_login(struct smtp_session *s, const struct smtp_reply *reply);
+
+/* -- smtp_verdict.c: why a session ends -------------------------------------------------------- */
+
+/* Fill the verdict and return SMTP_STATE_CLOSED. */
+enum smtp_state smtp_fail(struct smtp_session *s, enum fail kind, const char *stage,
+    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* What is wanted next of the server is of no use: `what` says it for people. */
+enum smtp_state smtp_disorder(struct smtp_session *s, const char *stage, const char *what);
+
+/* The server said no to `what` ("EHLO"); the reply code decides the advice. */
+enum smtp_state smtp_refused(
+    struct smtp_session *s, enum fail kind, const char *stage, const char *what);
+
+/* The server wants to be left alone for a while. */
+enum smtp_state smtp_slowed(struct smtp_session *s, const char *stage);
+
+/*
+ * What a server may break on that offers it in vain, enum smtp_shortcoming: it is under way as the
+ * session ends.  0: nothing is suspected.
+ */
+unsigned smtp_suspect(const struct smtp_session *s);
+
+/* The connection was lost, and that says nothing about the account or a message. */
+bool smtp_is_mere_end(const struct smtp_session *s, const struct verdict *why);
 
 /* -- smtp_flight.c: the transactions under way ------------------------------------------------- */
 

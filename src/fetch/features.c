@@ -1,16 +1,14 @@
 #include "fetch/features.h"
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/str.h"
 #include "config/config.h"
 #include "fetch/poll.h"
 #include "fetch/pop3_session.h"
+#include "session/standing.h"
 #include "store/record.h"
 
 #include <stdio.h>
-
-#define LACKING_FOR (INT64_C(30) * 24 * 3600 * 1000)
 
 enum { FAILURES_THAT_TELL = 3 };
 
@@ -45,19 +43,10 @@ features_list(unsigned set, char *text, size_t size)
 	str_clear(&s);
 }
 
-/* The clock may have leapt: what lies in the future is over, too. */
-static bool
-is_fresh(const struct record *r)
-{
-	int64_t age = clock_wall() - r->lacking_since;
-
-	return age >= 0 && age < LACKING_FOR;
-}
-
 unsigned
 features_without(const struct record *r, const struct pop3_config *config, unsigned trial)
 {
-	unsigned without = (is_fresh(r) ? r->lacking : 0) | trial;
+	unsigned without = standing_lacking(r) | trial;
 
 	return config->keep == KEEP_NO ? without : without & ~(unsigned)POP3_FEATURE_UIDL;
 }
@@ -94,8 +83,7 @@ end_trial(struct record *r, const char *account, unsigned *trial, const struct p
 		return FEATURES_SAME;
 	log_warning("account=%s the server breaks on %s: it is gone on without for 30 days",
 	    account, features_name(feature));
-	r->lacking = (is_fresh(r) ? r->lacking : 0) | feature;
-	r->lacking_since = clock_wall();
+	standing_note_lacking(r, feature);
 	r->proven &= ~feature;
 	return FEATURES_CHANGED;
 }

@@ -9,6 +9,8 @@
 
 /* A blocked account has one try a day, and so has a mechanism that was declined. */
 enum { BLOCKED_MOST = 24 * 3600 * 1000 };
+
+#define LACKING_FOR (INT64_C(30) * 24 * 3600 * 1000)
 enum { DECLINED_MOST = 24 * 3600 * 1000 };
 
 void
@@ -149,4 +151,22 @@ standing_blocked_for(const struct record *r)
 	if (wait <= 0)
 		return 0;
 	return wait < BLOCKED_MOST ? wait : BLOCKED_MOST;
+}
+
+/* The clock may have leapt: what lies in the future is over, too. */
+unsigned
+standing_lacking(const struct record *r)
+{
+	int64_t age = clock_wall() - r->lacking_since;
+
+	return age >= 0 && age < LACKING_FOR ? r->lacking : 0;
+}
+
+void
+standing_note_lacking(struct record *r, unsigned found)
+{
+	if (found == 0)
+		return;
+	r->lacking = standing_lacking(r) | found;
+	r->lacking_since = clock_wall();
 }

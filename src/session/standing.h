@@ -72,6 +72,13 @@ bool standing_take_settings(struct record *record, const struct endpoint_config 
  */
 int64_t standing_login_wait(const struct record *record);
 
+/*
+ * What the server cannot do, whatever it says: a set of the side's own (fetch/features.h,
+ * deliver/shortcomings.h), known for 30 days after the last find.
+ */
+unsigned standing_lacking(const struct record *record);
+void standing_note_lacking(struct record *record, unsigned found);
+
 /* How long the account is still blocked for its password, ms; 0: it is not.  A day at most,
  * whatever a wall clock that leapt says. */
 int64_t standing_blocked_for(const struct record *record);

@@ -82,7 +82,12 @@ POP3 = SIDE | {
     "expires_after": nullable(is_count),
     "left_out": is_list,
 }
-SMTP = SIDE | {"sent": is_count, "sent_octets": is_count, "queued": is_count}
+SMTP = SIDE | {
+    "sent": is_count,
+    "sent_octets": is_count,
+    "queued": is_count,
+    "left_out": is_list,
+}
 QUEUE = dict.fromkeys(("messages", "octets", "deferred", "held", "failed"), is_count)
 QUEUE["oldest"] = is_moment_or_null
 SESSION = dict.fromkeys(("id", "account", "protocol", "server", "state"), is_text)

@@ -2,9 +2,11 @@
 held against any message."""
 
 import re
+import subprocess
 
 import faults
 import pytest
+from support.daemon import find_program
 from support.spool import (
     RETRY,
     accepted,
@@ -55,6 +57,7 @@ def test_parameters_of_mail(daemon, relay, spool, account, keyword, reply, chunk
     spool.wait_empty()
     assert accepted(relay) == once_each(dropped)
     assert "offers parameters of MAIL and RCPT and cannot do it" in daemon.log()
+    assert spool.status()["left_out"] == ["parameters of MAIL and RCPT"]
     asked = [line for line in relay.sent_command("MAIL") if keyword in line]
     later_letters(daemon, relay, spool, dropped)
     assert [line for line in relay.sent_command("MAIL") if keyword in line] == asked
@@ -123,6 +126,11 @@ def test_pipelining(daemon, relay, spool, account):
     assert spool.failed() == []
 
 
+def status_text(daemon):
+    command = [find_program("postriderctl"), "-c", daemon.config, "status"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout
+
+
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 def test_chunking(daemon, relay, spool, account, reset):
     """The connection goes at the first chunk, each time."""
@@ -137,6 +145,10 @@ def test_chunking(daemon, relay, spool, account, reset):
     assert "the server breaks on CHUNKING: it is gone on without for 30 days" in daemon.log()
     later_letters(daemon, relay, spool, dropped)
     assert len(relay.sent_command("BDAT")) == 2
+    assert spool.status()["left_out"] == ["CHUNKING"]
+    assert "Left out, for the server breaks on it: CHUNKING" in status_text(daemon)
+    daemon.stop()
+    assert "left out, for the server breaks on it: CHUNKING" in daemon.session_logs()[-1]
 
 
 def test_few_messages_a_connection(daemon, relay, spool, account):

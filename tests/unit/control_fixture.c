@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/str.h"
 #include "base/xalloc.h"
+#include "deliver/smtp_session.h"
 #include "fetch/pop3_session.h"
 
 #include <errno.h>
@@ -96,6 +97,7 @@ set_accounts(struct fixture *f)
 	    .error_text = "the certificate has expired",
 	    .sent = 7,
 	    .sent_octets = 7000,
+	    .left_out = SMTP_SHORT_CHUNKING | SMTP_SHORT_SMTPUTF8,
 	    .queued = 3};
 	f->sending[2] = (struct deliverer_view){.account = "outgoing",
 	    .state = "sending",

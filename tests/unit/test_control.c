@@ -67,7 +67,7 @@ status_has_every_field(void **state)
 				"\"last_error\":null,\"sent\":"
 				"0,\"sent_octets\":"
 				"0,"
-				"\"queued\":0,\"certificate_expires\":null}"},
+				"\"queued\":0,\"left_out\":[],\"certificate_expires\":null}"},
 	    {"accounts.1.name", "\"work\""},
 	    {"accounts.1.pop3.last_error",
 		"{\"time\":\"2025-11-20T10:15:00.124Z\",\"kind\":\"network\","

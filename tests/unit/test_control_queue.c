@@ -82,7 +82,8 @@ status_shows_the_sending_side(void **state)
 		"{\"state\":\"disabled\",\"server\":null,\"last_attempt\":null,"
 		"\"last_success\":null,\"next_attempt\":null,\"failures\":0,\"failing_since\":null,"
 		"\"last_error\":null,"
-		"\"sent\":0,\"sent_octets\":0,\"queued\":0,\"certificate_expires\":null}"},
+		"\"sent\":0,\"sent_octets\":0,\"queued\":0,\"left_out\":[],\"certificate_expires\":"
+		"null}"},
 	    {"accounts.1.smtp",
 		"{\"state\":\"backoff\",\"server\":\"smtp.example.com:465\","
 		"\"last_attempt\":\"2025-11-20T10:15:00.123Z\",\"last_success\":null,"
@@ -90,7 +91,8 @@ status_shows_the_sending_side(void **state)
 		"\"failing_since\":\"2025-11-20T10:15:00.120Z\",\"last_error\":{\"time\":\"2025-11-"
 		"20T10:15:00.124Z\",\"kind\":\"tls\","
 		"\"text\":\"the certificate has expired\"},"
-		"\"sent\":7,\"sent_octets\":7000,\"queued\":3,\"certificate_expires\":null}"},
+		"\"sent\":7,\"sent_octets\":7000,\"queued\":3,\"left_out\":[\"CHUNKING\","
+		"\"SMTPUTF8\"],\"certificate_expires\":null}"},
 	    {"accounts.2.smtp.state", "\"sending\""},
 	    {"accounts.2.smtp.last_error", "null"},
 	};

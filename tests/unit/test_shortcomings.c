@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "deliver/sending.h"
 #include "deliver/shortcomings.h"
+#include "session/standing.h"
 #include "store/record.h"
 
 enum { HOUR = 3600 * 1000 };
@@ -35,21 +36,21 @@ what_is_noted_is_known_for_a_month(void **state)
 	struct record record = {0};
 
 	(void)state;
-	assert_int_equal(shortcomings_known(&record), 0);
-	shortcomings_note(&record, 0);
+	assert_int_equal(standing_lacking(&record), 0);
+	standing_note_lacking(&record, 0);
 	assert_int_equal(record.lacking_since, 0);
-	shortcomings_note(&record, SMTP_SHORT_CHUNKING);
+	standing_note_lacking(&record, SMTP_SHORT_CHUNKING);
 	now += 29 * DAY;
-	assert_int_equal(shortcomings_known(&record), SMTP_SHORT_CHUNKING);
-	shortcomings_note(&record, SMTP_SHORT_SMTPUTF8);
+	assert_int_equal(standing_lacking(&record), SMTP_SHORT_CHUNKING);
+	standing_note_lacking(&record, SMTP_SHORT_SMTPUTF8);
 	now += 2 * DAY;
-	assert_int_equal(shortcomings_known(&record), SMTP_SHORT_CHUNKING | SMTP_SHORT_SMTPUTF8);
+	assert_int_equal(standing_lacking(&record), SMTP_SHORT_CHUNKING | SMTP_SHORT_SMTPUTF8);
 	now += 28 * DAY;
-	assert_int_equal(shortcomings_known(&record), 0);
-	shortcomings_note(&record, SMTP_SHORT_PIPELINING);
-	assert_int_equal(shortcomings_known(&record), SMTP_SHORT_PIPELINING);
+	assert_int_equal(standing_lacking(&record), 0);
+	standing_note_lacking(&record, SMTP_SHORT_PIPELINING);
+	assert_int_equal(standing_lacking(&record), SMTP_SHORT_PIPELINING);
 	now -= DAY; /* the clock was put back: nothing is known */
-	assert_int_equal(shortcomings_known(&record), 0);
+	assert_int_equal(standing_lacking(&record), 0);
 }
 
 /* A line of sessions, and what the last one leads to. */
@@ -91,7 +92,7 @@ sessions_are_judged(void **state)
 		for (size_t j = 0; j < row[i].count; j++)
 			shortcomings_judge(&record, &trial, "a", &row[i].results[j]);
 		assert_int_equal(trial.without, row[i].without);
-		assert_int_equal(shortcomings_known(&record), row[i].lacking);
+		assert_int_equal(standing_lacking(&record), row[i].lacking);
 	}
 }
 
