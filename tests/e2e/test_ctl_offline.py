@@ -320,11 +320,17 @@ def test_the_chart_of_a_poll(fetched, ctl):
     assert ctl.run("--json", "flow", "1").stdout == ctl.run("--json", "log", "1").stdout
 
 
-def test_the_chart_of_a_delivery(daemon, postfix, dovecot, spool, certificates, ctl):
+DATA = [r"║└ DATA ─+►║", r"║◄── DATA ─+ 354 "]
+BDAT = [r"║└ RCPT ", r"║  BDAT 22 +║", r"║  BDAT \d+ LAST", r"║◄─+ 250 .* queued as"]
+
+
+@pytest.mark.parametrize("chunking, rows", [(False, DATA), (True, BDAT)], ids=["DATA", "BDAT"])
+def test_the_chart_of_a_delivery(
+    daemon, postfix, dovecot, spool, certificates, ctl, chunking, rows
+):
     user, box = dovecot.add_user(), postfix.add_box()
-    account = smtp_account(
-        daemon, postfix.starttls, user=user, password=PASSWORD, tls_ca_file=certificates["ca"]
-    )
+    login = {"user": user, "password": PASSWORD, "tls_ca_file": certificates["ca"]}
+    account = smtp_account(daemon, postfix.starttls, chunking=chunking, **login)
     daemon.configure(
         account, retry=RETRY, log={"level": "debug", "sessions": daemon.sessions, "detail": "full"}
     ).start()
@@ -337,8 +343,8 @@ def test_the_chart_of_a_delivery(daemon, postfix, dovecot, spool, certificates, 
     assert "STARTTLS" in plain and "║" not in plain
     assert "TLSv1.3" in secret.splitlines()[0]
     assert re.search(r"║┌ MAIL FROM:<me@example.org>", secret), chart
-    assert re.search(r"║└ DATA ─+►║", secret), chart
-    assert re.search(r"║◄── DATA ─+ 354 ", secret), chart
+    for row in rows:
+        assert re.search(row, secret), chart
     assert "more lines" in secret and "(message 1: " in secret
     assert "╚" in chart.splitlines()[-1]
 
