@@ -13,7 +13,7 @@ from support.daemon import Daemon, find_program
 from support.dovecot import Dovecot, find_dovecot
 from support.machine import Machine, NoMachine, why_not
 from support.postfix import Postfix, find_postfix
-from support.spool import Spool
+from support.spool import RETRY, Spool, smtp_account
 
 # A shell has its background jobs ignore SIGINT, and so would every program that is started here.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -133,6 +133,17 @@ def make_relay(certificates):
 def relay(make_relay):
     """A scripted SMTP server without TLS that wants no login."""
     return make_relay()
+
+
+@pytest.fixture
+def account(daemon, relay):
+    """Writes the configuration with one account that sends through a scripted server."""
+
+    def configure(server=relay, retry=RETRY, top=None, **changes):
+        daemon.configure(smtp_account(daemon, server, **changes), retry=retry, **(top or {}))
+        return daemon
+
+    return configure
 
 
 @pytest.fixture

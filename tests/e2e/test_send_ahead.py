@@ -2,7 +2,6 @@
 then, each answer counts for the message that it is about, and nobody gets anything twice."""
 
 import random
-import re
 import subprocess
 import threading
 from collections import Counter
@@ -10,19 +9,19 @@ from collections import Counter
 import faults
 import pytest
 from support.report import reports
-from support.spool import RETRY, accepted, drop_letters, letter, once_each, smtp_account, wire
+from support.spool import (
+    RETRY,
+    accepted,
+    drop_letters,
+    fates,
+    letter,
+    once_each,
+    smtp_account,
+    wire,
+)
 from support.waiting import wait_for
 
 LONG = {"first": "1h", "max": "1h"}
-
-
-@pytest.fixture
-def account(daemon, relay):
-    def configure(retry=RETRY, **changes):
-        daemon.configure(smtp_account(daemon, relay, **changes), retry=retry)
-        return daemon
-
-    return configure
 
 
 class Held:
@@ -70,10 +69,6 @@ def in_later_transactions(act):
     return lambda session, argument: (
         act(session, argument) if len(session.sent_command("MAIL")) > 1 else False
     )
-
-
-def fates(daemon):
-    return re.findall(r" recipient=<\S+> fate=(\w+)", daemon.log())
 
 
 def test_the_envelope_comes_while_the_dot_waits(relay, spool, account):

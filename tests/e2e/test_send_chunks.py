@@ -3,7 +3,6 @@ counts for the message that it is about, nothing is lost, and a server that offe
 cannot do it has its mail all the same."""
 
 import random
-import re
 import threading
 
 import faults
@@ -15,6 +14,7 @@ from support.spool import (
     accepted,
     check_none_lost_or_doubled,
     drop_letters,
+    fates,
     letter,
     once_each,
     smtp_account,
@@ -30,15 +30,6 @@ LONG = {"first": "1h", "max": "1h"}
 def relay(relay):
     relay.chunking = True
     return relay
-
-
-@pytest.fixture
-def account(daemon, relay):
-    def configure(retry=RETRY, **changes):
-        daemon.configure(smtp_account(daemon, relay, **changes), retry=retry)
-        return daemon
-
-    return configure
 
 
 class Held:
@@ -61,10 +52,6 @@ def at_uses(numbers, act):
     """`act` at these uses, counted from 1."""
     uses = iter(range(1, 10_000))
     return lambda session, argument: next(uses) in numbers and act(session, argument)
-
-
-def fates(daemon):
-    return re.findall(r" recipient=<\S+> fate=(\w+)", daemon.log())
 
 
 def test_many_are_under_way(daemon, relay, spool, account):

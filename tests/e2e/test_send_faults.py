@@ -14,32 +14,13 @@ import pytest
 from support.daemon import check_error
 from support.dovecot import free_ports
 from support.report import Report, reports, the_report
-from support.spool import (
-    RETRY,
-    accepted,
-    drop_letters,
-    letter,
-    once_each,
-    smtp_account,
-    wire,
-)
+from support.spool import accepted, drop_letters, letter, once_each, smtp_account, wire
 from support.waiting import wait_for
 
 LONG = {"first": "1h", "max": "1h"}
 STEPS = ["GREETING", "EHLO", "MAIL", "RCPT", "DATA", "DOT"]
 BEFORE_MAIL = ["GREETING", "EHLO"]
 FROM_MAIL = ["MAIL", "RCPT", "DATA", "DOT"]
-
-
-@pytest.fixture
-def account(daemon, relay):
-    """Writes the configuration with one account that sends through the scripted server."""
-
-    def configure(server=relay, retry=RETRY, **changes):
-        daemon.configure(smtp_account(daemon, server, **changes), retry=retry)
-        return daemon
-
-    return configure
 
 
 # The ordinary case, and the conversation itself

@@ -5,18 +5,7 @@ import re
 from collections import Counter
 
 import pytest
-from support.spool import RETRY, accepted, drop_letters, letter, once_each, smtp_account
-
-
-@pytest.fixture
-def account(daemon, relay):
-    """Writes the configuration with one account that sends through the scripted server."""
-
-    def configure(server=relay, retry=RETRY, **changes):
-        daemon.configure(smtp_account(daemon, server, **changes), retry=retry)
-        return daemon
-
-    return configure
+from support.spool import accepted, drop_letters, letter, once_each
 
 
 # Smuggling (RFC 5321 section 2.3.8): what one client ends a message with, another must not

@@ -27,17 +27,6 @@ from support.waiting import wait_for
 LONG = {"first": "1h", "max": "1h"}
 
 
-@pytest.fixture
-def account(daemon, relay):
-    """Writes the configuration with one account that sends through the scripted server."""
-
-    def configure(server=relay, retry=RETRY, top=None, **changes):
-        daemon.configure(smtp_account(daemon, server, **changes), retry=retry, **(top or {}))
-        return daemon
-
-    return configure
-
-
 def attempts(relay):
     return len(relay.sessions)
 

@@ -8,26 +8,15 @@ import faults
 import pytest
 from support.daemon import find_program
 from support.spool import (
-    RETRY,
     accepted,
     check_none_lost_or_doubled,
     drop_letters,
     letter,
     once_each,
-    smtp_account,
     unknown_ones,
     wait_settled,
 )
 from support.waiting import wait_for
-
-
-@pytest.fixture
-def account(daemon, relay):
-    def configure(**changes):
-        daemon.configure(smtp_account(daemon, relay, **changes), retry=RETRY)
-        return daemon
-
-    return configure
 
 
 def with_parameter(keyword, reply):

@@ -1,6 +1,7 @@
 """The spool as its users see it, and the smtp side of accounts."""
 
 import os
+import re
 import shutil
 import stat
 import threading
@@ -72,6 +73,11 @@ def accepted(relay):
 def once_each(dropped, *recipients):
     recipients = recipients or ("you@example.com",)
     return Counter((wire(octets), who) for octets in dropped.values() for who in recipients)
+
+
+def fates(daemon):
+    """What was said of each recipient, in order, as the daemon's log has it."""
+    return re.findall(r" recipient=<\S+> fate=(\w+)", daemon.log())
 
 
 def unknown_ones(spool):
