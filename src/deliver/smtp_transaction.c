@@ -323,10 +323,11 @@ smtp_transaction_note(struct smtp_session *s, const struct smtp_reply *reply)
 	}
 }
 
+/* The owner may have ended the session just now, from inside a call. */
 enum smtp_state
 smtp_on_envelope(struct smtp_session *s, const struct smtp_reply *reply)
 {
 	enum smtp_state next = smtp_transaction_note(s, reply);
 
-	return next == SMTP_STATE_ENVELOPE ? go_on(s) : next;
+	return next == SMTP_STATE_ENVELOPE && !s->failing ? go_on(s) : next;
 }

@@ -5,7 +5,8 @@
  *                          chunking=on; lacking=chunking|parameters|smtputf8 is known before;
  *                          texts=on tells the text of each result, free=late frees the session
  *                          only at the end, stop=NAME stops it in the done() of that message,
- *                          stop_body=NAME in its body(), once it had a piece;
+ *                          stop_body=NAME in its body(), once it had a piece, stop_short=on in
+ *                          falls_short();
  *                          the secret is always "secret"
  *
  *   MESSAGE NAME SENDER RECIPIENT... key...
@@ -61,7 +62,7 @@ struct stage {
 	struct smtp_session *session;
 	struct note notes[MESSAGES_MAX];
 	size_t note_count, note_given;
-	bool texts, free_late;
+	bool texts, free_late, stop_short;
 	unsigned lacking;
 	char stop[16], stop_body[16];
 	bool has_given;
@@ -150,8 +151,11 @@ on_done(const struct smtp_message *message, const struct smtp_result *results, v
 static void
 on_falls_short(enum smtp_shortcoming what, const struct smtp_result *result, void *arg)
 {
-	(void)arg;
+	struct stage *stage = arg;
+
 	script_happened('H', "falls short in %s: %s", shortcomings_name(what), result->text);
+	if (stage->stop_short)
+		smtp_session_stop(stage->session);
 }
 
 static void
@@ -225,6 +229,8 @@ set_key(const char *key, const char *value, void *arg)
 		stage->free_late = true;
 	else if (strcmp(key, "stop") == 0)
 		snprintf(stage->stop, sizeof stage->stop, "%s", value);
+	else if (strcmp(key, "stop_short") == 0)
+		stage->stop_short = true;
 	else if (strcmp(key, "stop_body") == 0)
 		snprintf(stage->stop_body, sizeof stage->stop_body, "%s", value);
 	else if (strcmp(key, "auth") == 0)
