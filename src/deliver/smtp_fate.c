@@ -84,10 +84,10 @@ smtp_fate_decide_by_verdict(struct smtp_session *s, struct smtp_transaction *t)
 		smtp_fate_from_text(&result, SMTP_UNKNOWN, "dot", "",
 		    "the message was sent and its end not acknowledged, so it may have been "
 		    "delivered: %.350s",
-		    s->why.text);
+		    s->why.kind != FAIL_NONE ? s->why.text : "the connection was given up");
 	else if (s->why.kind == FAIL_NONE)
 		smtp_fate_from_text(&result, SMTP_UNTRIED, t->stage, "",
-		    "%s ended the connection before this message", s->server);
+		    "the connection to %s ended before this message", s->server);
 	else if (s->account_trouble || !smtp_flight_was_tried(s, t))
 		smtp_fate_from_text(&result, SMTP_UNTRIED, t->stage, "", "%s", s->why.text);
 	else
