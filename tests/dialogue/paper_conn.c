@@ -2,7 +2,6 @@
 
 #include "base/str.h"
 #include "base/xalloc.h"
-#include "script.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -15,7 +14,7 @@ struct conn {
 	bool secured;
 	bool paused;
 	bool stuck;
-	size_t unsent;
+	struct str unsent;
 	int64_t silence;
 	int64_t silent;
 	struct str input;
@@ -46,6 +45,7 @@ conn_free(struct conn **conn)
 	if (c == paper)
 		paper = NULL;
 	str_clear(&c->input);
+	str_clear(&c->unsent);
 	free(c);
 }
 
@@ -142,10 +142,9 @@ paper_conn_stick(bool stuck)
 bool
 paper_conn_drain(void)
 {
-	if (paper == NULL || paper->stuck || paper->unsent == 0)
+	if (paper == NULL || paper->stuck || paper->unsent.len == 0)
 		return false;
-	paper->out += paper->unsent;
-	paper->unsent = 0;
+	paper_conn_leave(paper->unsent.len);
 	paper_conn_event(CONN_DRAINED, NULL);
 	return true;
 }
@@ -153,17 +152,36 @@ paper_conn_drain(void)
 void
 paper_conn_leave(size_t octets)
 {
-	if (paper == NULL || octets > paper->unsent)
+	struct str *unsent;
+
+	if (paper == NULL || octets > paper->unsent.len)
 		return;
+	unsent = &paper->unsent;
 	paper->out += octets;
-	paper->unsent -= octets;
+	memmove(unsent->data, unsent->data + octets, unsent->len - octets);
+	str_truncate(unsent, unsent->len - octets);
+}
+
+size_t
+paper_conn_waiting(const char **data)
+{
+	if (data != NULL)
+		*data = paper != NULL ? str_text(&paper->unsent) : "";
+	return paper != NULL ? paper->unsent.len : 0;
+}
+
+int64_t
+paper_conn_silence(void)
+{
+	return paper != NULL ? paper->silence : -1;
 }
 
 void
 conn_send(struct conn *c, const char *line)
 {
-	c->unsent += strlen(line) + 2;
-	script_happened('C', "%s", line);
+	str_append_text(&c->unsent, line);
+	str_append_text(&c->unsent, "\r\n");
+	paper_conn_sent('C', line, strlen(line));
 }
 
 void
@@ -191,8 +209,8 @@ conn_send_octets(struct conn *c, const void *data, size_t len)
 {
 	if (len == 0)
 		return;
-	c->unsent += len;
-	script_happened('O', "%.*s", (int)len, (const char *)data);
+	str_append(&c->unsent, data, len);
+	paper_conn_sent('O', data, len);
 }
 
 struct ssl_st *
@@ -211,7 +229,7 @@ conn_forget_sessions(struct conn *c)
 size_t
 conn_unsent(const struct conn *c)
 {
-	return c->unsent;
+	return c->unsent.len;
 }
 
 void

@@ -10,6 +10,12 @@
 #include <string.h>
 
 void
+paper_conn_sent(char kind, const char *data, size_t len)
+{
+	script_happened(kind, "%.*s", (int)len, data);
+}
+
+void
 steps_receive_line(const char *text, size_t len)
 {
 	struct str s = STR_INIT;
