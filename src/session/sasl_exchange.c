@@ -29,7 +29,7 @@ struct sasl_exchange {
 	bool has_initial;   /* it did not fit there, and waits for the challenge */
 	bool answered;      /* a challenge came */
 	bool cancelled;
-	uint32_t offered;   /* that was not declined */
+	uint32_t offered;   /* that was not declined in this exchange */
 	uint32_t declined;  /* in this exchange */
 	struct verdict why; /* of an exchange that we cancelled */
 };
@@ -281,14 +281,15 @@ sasl_exchange_accepted(struct sasl_exchange *x, struct verdict *why)
 /* -- AUTH -------------------------------------------------------------------------------------- */
 
 static bool
-choose(struct sasl_exchange *x, enum auth_mechanism *mechanism, struct verdict *why)
+choose(
+    struct sasl_exchange *x, uint32_t offered, enum auth_mechanism *mechanism, struct verdict *why)
 {
 	struct conn *conn = x->settings.conn;
 	struct sasl_terms terms;
 
 	sasl_terms_init(
 	    &terms, x->settings.endpoint, conn_is_secured(conn), conn_is_loopback(conn));
-	terms.offered = x->offered;
+	terms.offered = offered;
 	terms.served = x->settings.served;
 	terms.can_derive = x->settings.deriver != NULL;
 	terms.can_bind = x->binding_count > 0;
@@ -299,17 +300,24 @@ choose(struct sasl_exchange *x, enum auth_mechanism *mechanism, struct verdict *
 	return true;
 }
 
+/* What was declined in an earlier exchange comes last. */
+static bool
+choose_left(struct sasl_exchange *x, enum auth_mechanism *mechanism, struct verdict *why)
+{
+	uint32_t without = x->offered & ~x->settings.declined;
+	struct verdict ignored;
+
+	if (without != x->offered && choose(x, without, mechanism, &ignored))
+		return true;
+	return choose(x, x->offered, mechanism, why);
+}
+
 bool
 sasl_exchange_choose(
     struct sasl_exchange *x, uint32_t offered, enum auth_mechanism *mechanism, struct verdict *why)
 {
-	struct verdict without;
-
-	x->offered = offered & ~x->settings.declined;
-	if (x->offered != offered && choose(x, mechanism, &without))
-		return true;
 	x->offered = offered;
-	return choose(x, mechanism, why);
+	return choose_left(x, mechanism, why);
 }
 
 bool
@@ -342,7 +350,7 @@ sasl_exchange_choose_next(struct sasl_exchange *x, const char *server, const cha
 	x->binding = 0;
 	sasl_client_free(&x->client);
 	forget_initial(x);
-	if (choose(x, mechanism, why))
+	if (choose_left(x, mechanism, why))
 		return true;
 	return why->hint == HINT_WEAKER ? false : fail_declined(x, server, declined, text, why);
 }

@@ -109,6 +109,18 @@ def test_it_is_asked_for_when_nothing_else_is_left(side):
     assert asked(side) == ["SCRAM-SHA-256"]
 
 
+def test_it_is_asked_for_when_the_other_one_is_declined(side):
+    """As above, and the server still lists all of them."""
+    side.decline("SCRAM-SHA-256")
+    side.configure()
+    side.daemon.start()
+    side.work()
+    side.server.behave()
+    side.decline("SCRAM-SHA-1")
+    side.work()
+    assert asked(side) == ["SCRAM-SHA-1", "SCRAM-SHA-256"]
+
+
 def test_changed_settings_forget(side):
     side.decline("SCRAM-SHA-256")
     side.configure()
