@@ -113,16 +113,24 @@ list_offered(const struct probe_side *side)
 
 /* -- the login --------------------------------------------------------------------------------- */
 
-/* "SCRAM-SHA-256" of "AUTH SCRAM-SHA-256 ****"; "USER" and "APOP" are commands of their own. */
+/*
+ * "SCRAM-SHA-256" of "AUTH SCRAM-SHA-256 ****"; "USER" and "APOP" are commands of their own.  The
+ * same one again is bound to the channel in another way.
+ */
 static void
 take_mechanism(struct probe_heard *h, const char *line)
 {
+	size_t len;
+
 	if (strncmp(line, "AUTH ", 5) == 0)
 		line += 5;
+	len = strcspn(line, " ");
+	if (h->mechanism.len == len && strncmp(str_text(&h->mechanism), line, len) == 0)
+		return;
 	if (h->mechanism.len > 0)
 		str_appendf(&h->declined, " %s", str_text(&h->mechanism));
 	str_truncate(&h->mechanism, 0);
-	str_append(&h->mechanism, line, strcspn(line, " "));
+	str_append(&h->mechanism, line, len);
 }
 
 void

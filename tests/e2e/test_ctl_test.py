@@ -1,16 +1,19 @@
 """`postriderctl test`: both servers of an account looked at without the daemon, step by step."""
 
+import hashlib
 import json
 import os
 import pty
 import re
 import select
 import socket
+import ssl
 import subprocess
 import threading
 
 import faults
 import pytest
+import scram
 from support import messages
 from support.daemon import SANITIZER, find_program
 from support.dovecot import PASSWORD, free_ports
@@ -233,6 +236,27 @@ def test_a_mechanism_that_is_not_there(daemon, peer, relay, box, tester):
     step = steps(result["smtp"])["mechanism"]
     assert step["mechanism"] == "SCRAM-SHA-1"
     assert step["text"].endswith(", and does not have SCRAM-SHA-256")
+
+
+def test_another_way_to_bind_is_no_other_mechanism(
+    daemon, make_peer, make_relay, certificates, tester
+):
+    """The first one is refused, the second is taken: the server has the mechanism."""
+    with open(certificates["server"].cert) as file:
+        octets = ssl.PEM_cert_to_DER_cert(file.read())
+    peer, relay = make_peer("implicit"), make_relay("implicit")
+    peer.add_mailbox("box")
+    relay.users = {"box": "pass word"}
+    for server in (peer, relay):
+        server.mechanisms = ["SCRAM-SHA-256-PLUS"]
+        server.channel = scram.Channel(tls_server_end_point=hashlib.sha256(octets).digest())
+    keys = {"user": "box", "password": "pass word", "tls_ca_file": certificates["ca"]}
+    daemon.configure(both(daemon, peer, relay, **keys))
+    result = tester.json()
+    for side in ("pop3", "smtp"):
+        step = steps(result[side])["mechanism"]
+        assert step["mechanism"] == "SCRAM-SHA-256-PLUS"
+        assert "does not have" not in step["text"]
 
 
 def test_no_mechanism_is_there(daemon, peer, box, tester):
