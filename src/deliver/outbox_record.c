@@ -182,6 +182,7 @@ note_failure(struct outbox *o, const struct sending_result *result)
 		forgive(o);
 	}
 	standing_note_failure(r, &result->why);
+	standing_doubt_declined(&o->declined, &result->why);
 	o->failed = true;
 	o->trouble = result->why;
 	o->wait_until = clock_mono() + retry_delay(&o->config->retry, r->failures, outbox_random());

@@ -81,6 +81,7 @@ void
 maildrop_note_failure(struct maildrop *m, const struct verdict *why)
 {
 	standing_note_failure(&m->record, why);
+	standing_doubt_declined(&m->declined, why);
 	if (why->kind == FAIL_AUTH)
 		m->refused_generation =
 		    vault_generation(m->settings.vault, &m->account->pop3->endpoint.secret);

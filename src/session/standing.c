@@ -80,6 +80,13 @@ standing_note_declined(struct standing_declined *d, uint32_t mechanisms)
 }
 
 void
+standing_doubt_declined(struct standing_declined *d, const struct verdict *why)
+{
+	if (why->kind == FAIL_AUTH)
+		d->mechanisms = 0;
+}
+
+void
 standing_forget_login(struct record *r)
 {
 	r->mechanism[0] = '\0';

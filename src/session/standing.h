@@ -51,6 +51,12 @@ uint32_t standing_declined(const struct standing_declined *declined);
 /* What a session that logged in has found out; an empty set changes nothing. */
 void standing_note_declined(struct standing_declined *declined, uint32_t mechanisms);
 
+/*
+ * A refused login forgets them: the server, or another one of that name, may have what was
+ * declined, and refuse what was said of it (sasl_is_unoffered()).
+ */
+void standing_doubt_declined(struct standing_declined *declined, const struct verdict *why);
+
 /* Whatever the server offers from now on will do. */
 void standing_forget_login(struct record *record);
 

@@ -266,6 +266,36 @@ def test_flags(daemon, begin, certificates, mode, offer, auth, flag):
     assert logins(peer) == [(offer[-1], flag)]
 
 
+def test_a_server_that_has_what_binds_after_all(daemon, begin, channel):
+    """It declined -PLUS, and was told "y" since: which is refused once, and not for the day that
+    what was declined is known."""
+    peer = begin(scram.Channel(), offer=[BOUND, UNBOUND])
+    peer.on("AUTH", faults.decline("-ERR unsupported mechanism", BOUND))
+    daemon.fetch()
+    daemon.fetch()
+    peer.behave()
+    peer.channel = channel
+    del peer.sessions[:]
+    daemon.fail("auth")
+    daemon.fetch()
+    assert logins(peer)[0] == (UNBOUND, "y")
+    assert logins(peer)[-1] == (BOUND, END_POINT)
+
+
+def test_a_relay_that_has_what_binds_after_all(daemon, spool, begin_relay, channel):
+    decline = faults.decline("504 5.5.4 no", BOUND)
+    relay = begin_relay(scram.Channel(), offer=[BOUND, UNBOUND], on_auth=decline, retry=RETRY)
+    drop_letters(spool, 1)
+    spool.wait_empty()
+    relay.behave()
+    relay.channel = channel
+    del relay.sessions[:]
+    drop_letters(spool, 1, first=1)
+    spool.wait_empty()
+    assert logins(relay)[0] == (UNBOUND, "y")
+    assert logins(relay)[-1] == (BOUND, END_POINT)
+
+
 def test_dovecot_takes_it(daemon, dovecot, certificates):
     """Dovecot 2.3 binds to nothing, and is told that it could have."""
     user = dovecot.add_user([messages.simple(1)])

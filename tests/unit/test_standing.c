@@ -127,6 +127,22 @@ what_is_declined_is_known_for_a_day(void **state)
 	assert_int_equal(standing_declined(&d), 1u << AUTH_LOGIN);
 }
 
+static void
+what_is_declined_is_doubted_behind_a_refusal(void **state)
+{
+	struct standing_declined d = {0};
+	struct verdict why;
+
+	(void)state;
+	standing_note_declined(&d, 1u << AUTH_SCRAM_SHA_256_PLUS);
+	verdict_fail(&why, FAIL_SERVER, "pass", "later");
+	standing_doubt_declined(&d, &why);
+	assert_int_equal(standing_declined(&d), 1u << AUTH_SCRAM_SHA_256_PLUS);
+	verdict_fail(&why, FAIL_AUTH, "pass", "no");
+	standing_doubt_declined(&d, &why);
+	assert_int_equal(standing_declined(&d), 0);
+}
+
 /* A record that three passwords were refused in, and SCRAM served before. */
 static struct record
 make_blocked(const struct endpoint_config *endpoint)
@@ -244,6 +260,7 @@ main(void)
 	    cmocka_unit_test(a_success_makes_up_for_all),
 	    cmocka_unit_test(a_block_lasts_a_day_at_most),
 	    cmocka_unit_test(what_is_declined_is_known_for_a_day),
+	    cmocka_unit_test(what_is_declined_is_doubted_behind_a_refusal),
 	    cmocka_unit_test(another_server_is_another_story),
 	    cmocka_unit_test(another_way_to_the_same_is_forgiven),
 	    cmocka_unit_test(a_password_is_compared_where_it_can_be),
