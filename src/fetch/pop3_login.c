@@ -277,6 +277,16 @@ may_be_about_login(const struct pop3_reply *reply)
 	return (hint == HINT_NONE || hint == HINT_AUTH) && !says_maildrop_locked(reply->text);
 }
 
+/* It may be about the mechanism: what passes has no bearing on that. */
+static bool
+is_declined(const struct pop3_login *l, const struct pop3_reply *reply)
+{
+	enum fail_hint hint = hint_of(reply->code);
+
+	return l->awaits == AWAITS_SASL && hint != HINT_IN_USE && hint != HINT_LOGIN_DELAY &&
+	       hint != HINT_SYS_TEMP && sasl_exchange_is_declined(l->exchange, false, reply->text);
+}
+
 void
 pop3_login_explain_end(const struct pop3_login *l, struct verdict *why)
 {
@@ -309,7 +319,7 @@ on_refused(struct pop3_login *l, const struct pop3_reply *reply, struct verdict 
 		return POP3_LOGIN_MORE;
 	if (sasl_exchange_was_cancelled(l->exchange, why))
 		return POP3_LOGIN_FAILED;
-	if (l->awaits == AWAITS_SASL && sasl_exchange_is_declined(l->exchange, false, reply->text))
+	if (is_declined(l, reply))
 		return on_declined(l, reply->text, why);
 	if (l->awaits == AWAITS_SASL)
 		sasl_exchange_refused_name(l->exchange, what, sizeof what);
