@@ -95,8 +95,11 @@ sasl_declines_mechanism(const char *text)
 	static const char *const remarks[] = {"unsupported", "not supported", "unknown", "invalid",
 	    "unrecognized", "unrecognised", "not recognized", "not recognised", "not available",
 	    "unavailable", "not implemented", "unimplemented", "not enabled", "disabled"};
+	static const char *const askers[] = {"password", "credential", "token", "user name",
+	    "username", "invalid user", "unknown user"};
 
-	return holds_any(text, subjects, sizeof subjects / sizeof *subjects) &&
+	return !holds_any(text, askers, sizeof askers / sizeof *askers) &&
+	       holds_any(text, subjects, sizeof subjects / sizeof *subjects) &&
 	       holds_any(text, remarks, sizeof remarks / sizeof *remarks);
 }
 

@@ -71,6 +71,11 @@ tells_a_declined_mechanism(void **state)
 	    {"unknown user", false},
 	    {"Authentication unsuccessful, basic authentication is disabled.", false},
 	    {"invalid user name or password", false},
+	    {"Invalid Credentials for authentication mechanism PLAIN", false},
+	    {"auth method PLAIN: wrong or unknown user name", false},
+	    {"unknown user for this auth method", false},
+	    {"mechanism XOAUTH2: invalid token", false},
+	    {"authentication type LOGIN, invalid password", false},
 	    {"", false},
 	};
 
