@@ -55,6 +55,15 @@ add_source(struct str *s, const struct secret_source *source)
 	}
 }
 
+/* What there is to log in with decides which ways there are. */
+static int
+secret_class(const struct secret_source *source)
+{
+	if (source->kind == SECRET_NONE)
+		return 2; /* the client certificate, if anything */
+	return source->kind == SECRET_TOKEN_COMMAND ? 1 : 0;
+}
+
 static void
 add_server(struct str *s, const struct endpoint_config *endpoint)
 {
@@ -62,7 +71,7 @@ add_server(struct str *s, const struct endpoint_config *endpoint)
 	add_text(s, endpoint->user);
 	add_text(s, endpoint->tls_config.cert);
 	str_appendf(s, "%u %d %" PRIu32 " %d %d\n", endpoint->port, (int)endpoint->tls,
-	    endpoint->auth, endpoint->auth_auto, endpoint->secret.kind == SECRET_TOKEN_COMMAND);
+	    endpoint->auth, endpoint->auth_auto, secret_class(&endpoint->secret));
 }
 
 static void

@@ -206,6 +206,11 @@ another_way_to_the_same_is_forgiven(void **state)
 	endpoint.secret.kind = SECRET_TOKEN_COMMAND;
 	assert_true(standing_take_settings(&r, &endpoint, NULL));
 	check(&r, true, true);
+	endpoint.secret.kind = SECRET_NONE; /* what is left is the client certificate */
+	r = make_blocked(&endpoint);
+	endpoint.secret.kind = SECRET_PASSWORD_COMMAND;
+	assert_true(standing_take_settings(&r, &endpoint, NULL));
+	check(&r, true, true);
 }
 
 /* A password in the configuration: the file's time tells, where the password cannot be compared. */
