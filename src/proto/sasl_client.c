@@ -122,14 +122,19 @@ respond_bearer(const struct sasl_client *c, struct str *response)
 	str_clear(&head);
 }
 
+static bool
+says_secret(const struct sasl_client *c, const char *text)
+{
+	return memmem(text, strlen(text), secret_text(c->secret), secret_len(c->secret)) != NULL;
+}
+
 /* Kept for people, unless the server sends the token back. */
 static void
 take_remark(struct sasl_client *c, const char *text)
 {
 	struct str remark = STR_INIT;
 
-	if (*text == '\0' ||
-	    memmem(text, strlen(text), secret_text(c->secret), secret_len(c->secret)) != NULL)
+	if (*text == '\0' || says_secret(c, text))
 		return;
 	sasl_bearer_remark(text, &remark);
 	free(c->remark);
@@ -220,6 +225,9 @@ step_scram(struct sasl_client *c, const char *challenge, struct str *response, s
 	enum sasl_result result;
 
 	result = scram_step(c->scram, challenge, &message, why);
+	if (result == SASL_FAIL && says_secret(c, challenge))
+		fail(why, why->kind, "the server ended it in words that hold the password",
+		    name_of(c));
 	return answer_scram(c, result, &message, response);
 }
 

@@ -579,6 +579,35 @@ speaks_xoauth2_in_two_steps(void **state)
 	sasl_client_free(&c);
 }
 
+static void
+shows_no_password_that_a_server_says(void **state)
+{
+	static const struct {
+		const char *said;
+		enum fail kind;
+	} row[] = {
+	    {"e=no pen,cil but pencil", FAIL_AUTH},
+	    {"e=pencil", FAIL_AUTH},
+	    {"r=pencil,s=", FAIL_PROTOCOL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(row); i++) {
+		struct sasl_client *c = make_client(AUTH_SCRAM_SHA_256, "user", "pencil");
+		char *encoded = base64(row[i].said, strlen(row[i].said));
+		struct str response = STR_INIT;
+		struct verdict why = VERDICT_OK;
+
+		assert_int_equal(sasl_client_step(c, NULL, &response, &why), SASL_MORE);
+		sasl_response_clear(&response);
+		assert_int_equal(sasl_client_step(c, encoded, &response, &why), SASL_FAIL);
+		assert_int_equal(why.kind, row[i].kind);
+		assert_null(strstr(why.text, "pencil"));
+		gsasl_free(encoded);
+		sasl_client_free(&c);
+	}
+}
+
 /* -- SCRAM against the library's server ------------------------------------------------------ */
 
 struct server {
@@ -895,6 +924,7 @@ main(void)
 	    cmocka_unit_test(speaks_external),
 	    cmocka_unit_test(speaks_oauthbearer),
 	    cmocka_unit_test(speaks_xoauth2_in_two_steps),
+	    cmocka_unit_test(shows_no_password_that_a_server_says),
 	    cmocka_unit_test(says_the_token_again),
 	    cmocka_unit_test(tells_the_reason_of_a_refusal),
 	    cmocka_unit_test(speaks_scram),
