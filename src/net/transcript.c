@@ -366,3 +366,15 @@ transcript_escape(const struct transcript *t, char *buf, size_t size, const void
 	str_clear(&shown);
 	return buf;
 }
+
+void
+transcript_conceal(const struct transcript *t, char *text, size_t size)
+{
+	struct str shown = STR_INIT;
+
+	if (t == NULL)
+		return;
+	transcript_hidden_apply(&t->hidden, text, strlen(text), &shown);
+	snprintf(text, size, "%s", str_text(&shown));
+	str_clear(&shown);
+}

@@ -86,4 +86,7 @@ void transcript_hide_challenges(struct transcript *t, const char *prefix);
 const char *transcript_escape(
     const struct transcript *t, char *buf, size_t size, const void *data, size_t len);
 
+/* The same for text of the peer that is escaped already: in place. */
+void transcript_conceal(const struct transcript *t, char *text, size_t size);
+
 #endif

@@ -231,9 +231,12 @@ void
 sasl_exchange_refused_name(const struct sasl_exchange *x, char *name, size_t size)
 {
 	const char *remark = x->client != NULL ? sasl_client_remark(x->client) : NULL;
+	char shown[512];
 
+	snprintf(shown, sizeof shown, "%s", remark != NULL ? remark : "");
+	transcript_conceal(x->settings.transcript, shown, sizeof shown);
 	if (remark != NULL)
-		snprintf(name, size, "the token (%s)", remark);
+		snprintf(name, size, "the token (%s)", shown);
 	else if (!sasl_exchange_is_binding_refused(x))
 		snprintf(name, size, "AUTH");
 	else if (x->binding == 0)

@@ -201,6 +201,18 @@ def test_a_refusal_that_says_the_token(side, helper, mechanism):
     side.check_secrecy(SHORT)
 
 
+def test_a_refusal_that_says_some_of_the_token(side, helper, mechanism):
+    """As servers do that cut what they repeat."""
+    side.offer("another", mechanism)
+    side.server.tokens.refusal = {"status": "400", "error_description": f"ended: {LONG[:100]}..."}
+    side.configure(helper)
+    helper.give(LONG)
+    side.daemon.start()
+    status = side.fail("400: ended: ")
+    assert LONG[:12] not in json.dumps(status)
+    assert LONG[:12] not in side.daemon.log()
+
+
 def test_a_new_token_that_is_refused_is_tried_once(side, helper):
     """It has just been fetched: another would be no better."""
     side.offer("another", "XOAUTH2")
