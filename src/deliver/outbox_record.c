@@ -50,6 +50,7 @@ take_settings(struct outbox *o, const struct smtp_config *before)
 	o->blocked = false;
 }
 
+/* A flush may have come before this was known. */
 static void
 wait_while_blocked(struct outbox *o)
 {
@@ -58,7 +59,8 @@ wait_while_blocked(struct outbox *o)
 	if (wait == 0 || o->once)
 		return;
 	o->blocked = true;
-	o->wait_until = clock_mono() + wait;
+	if (!o->flush_wanted)
+		o->wait_until = clock_mono() + wait;
 }
 
 /* What an earlier run saw of the account's trouble is shown until a session tells more. */

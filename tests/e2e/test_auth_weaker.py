@@ -185,6 +185,18 @@ def test_flushing_one_message_before_anybody_was_told(sender, spool, relay):
     assert mechanisms_used(relay) == ["SCRAM-SHA-256", "PLAIN"]
 
 
+def test_flushing_as_soon_as_the_daemon_runs(sender, spool, relay):
+    """What it is blocked for may not have been read yet."""
+    spool.drop("two", letter(2))
+    status = spool.wait_status(lambda s: s["state"] == "blocked", "blocked")
+    for _ in range(10):
+        sender.stop()
+        sender.start("flush")
+        before = status["last_attempt"]
+        spool.wait_status(lambda s, b=before: s["last_attempt"] not in (None, b), "an attempt")
+        status = spool.wait_status(lambda s: s["state"] == "blocked", "blocked again")
+
+
 def test_sending(sender, spool, relay):
     daemon = sender
     spool.drop("two", letter(2))

@@ -139,15 +139,18 @@ class Daemon:
         """--once in the background: self.process is to be waited for."""
         self._spawn("--once")
 
-    def start(self):
+    def start(self, request="version"):
+        """`request` is the first that it hears, as soon as it hears any."""
         self._spawn()
-        wait_for(self._answers, lambda: f"the control socket answers; {self.log()}")
+        wait_for(
+            lambda: self._answers(request), lambda: f"the control socket answers; {self.log()}"
+        )
         return self
 
-    def _answers(self):
+    def _answers(self, request):
         assert self.process.poll() is None, f"exit {self.process.returncode}: {self.log()}"
         try:
-            return self.ctl("version")["ok"]
+            return self.ctl(*request.split())["ok"]
         except OSError:
             return False
 
