@@ -75,7 +75,7 @@ on_ended(const struct sending_result *result, void *arg)
 	struct line *line = arg;
 	struct outbox *o = line->outbox;
 
-	outbox_note_result(o, result, sending_since(line->sending));
+	outbox_note_result(o, result, sending_since(line->sending), line->refusals);
 	line_free(line);
 	if (outbox_must_wait(o) && o->line_count == 0) {
 		outbox_return_ready(o);
@@ -116,6 +116,7 @@ on_granted(struct slot *slot)
 	    .id = session_id_next(id),
 	};
 
+	line->refusals = o->refusals;
 	line->sending = sending_new(&settings, &handler, on_ended, line);
 }
 

@@ -35,6 +35,7 @@ struct line {
 	TAILQ_ENTRY(line) link;
 	struct outbox *outbox;
 	struct sending *sending; /* NULL while the slot is waited for */
+	unsigned refusals;       /* of the outbox, when the session began */
 };
 
 TAILQ_HEAD(line_list, line);
@@ -79,6 +80,7 @@ struct outbox {
 	struct record record;
 	uint64_t sessions, sessions_failed; /* ended since the start */
 	unsigned long refused_generation;   /* of the secret */
+	unsigned refusals;                  /* of a login, noted since the start */
 	struct shortcomings_trial trial;
 	bool weaker; /* refused to log in: HINT_WEAKER */
 	struct certificate_watch certificate;
@@ -143,6 +145,11 @@ void outbox_check_settings(struct outbox *o, const struct smtp_config *before);
 /* A person was told that the server offers less than it did, and wants it all the same. */
 void outbox_accept_weaker(struct outbox *o);
 
-void outbox_note_result(struct outbox *o, const struct sending_result *result, int64_t since);
+/*
+ * The session began at `since`, with so many refusals noted.  A refused login is one failure for
+ * all sessions that were under way with it.
+ */
+void outbox_note_result(
+    struct outbox *o, const struct sending_result *result, int64_t since, unsigned refusals);
 
 #endif

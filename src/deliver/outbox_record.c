@@ -188,7 +188,10 @@ note_failure(struct outbox *o, const struct sending_result *result)
 	o->failed = true;
 	o->trouble = result->why;
 	o->wait_until = clock_mono() + retry_delay(&o->config->retry, r->failures, outbox_random());
-	if (result->why.kind != FAIL_AUTH || o->account->smtp == NULL)
+	if (result->why.kind != FAIL_AUTH)
+		return;
+	o->refusals++;
+	if (o->account->smtp == NULL)
 		return;
 	o->refused_generation = vault_generation(o->settings.deliverer->vault, secret_of(o));
 	if (r->auth_failures >= AUTH_TRIES)
@@ -209,10 +212,20 @@ run_hook(struct outbox *o, const struct sending_result *result, bool was_blocked
 		    o->hook, o->account->on_failure, o->record.failures, o->record.error_text);
 }
 
-void
-outbox_note_result(struct outbox *o, const struct sending_result *result, int64_t since)
+/* What a session that was stopped came to says nothing, nor does what is noted already. */
+static bool
+is_news(const struct outbox *o, const struct sending_result *result, unsigned refusals)
 {
-	bool was_blocked = o->blocked;
+	bool is_noted = result->why.kind == FAIL_AUTH && refusals != o->refusals;
+
+	return !result->stopped && !is_noted;
+}
+
+void
+outbox_note_result(
+    struct outbox *o, const struct sending_result *result, int64_t since, unsigned refusals)
+{
+	bool was_blocked = o->blocked, news = is_news(o, result, refusals);
 
 	o->sessions++;
 	if (standing_renews_token(&o->renewed, result->stopped ? 0 : result->stale_token)) {
@@ -228,11 +241,11 @@ outbox_note_result(struct outbox *o, const struct sending_result *result, int64_
 	certificate_note(&o->certificate, o->name, o->server, result->certificate_end);
 	o->weaker = result->why.hint == HINT_WEAKER;
 	o->record.octets += result->octets;
-	if (!result->stopped && result->why.kind == FAIL_NONE)
+	if (news && result->why.kind == FAIL_NONE)
 		note_success(o, result);
-	else if (!result->stopped)
+	else if (news)
 		note_failure(o, result);
-	if (o->record.failures > 0 && !result->stopped)
+	if (o->record.failures > 0 && news)
 		run_hook(o, result, was_blocked);
 	save(o);
 }

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 import time
 from datetime import datetime, timedelta, timezone
 
@@ -74,6 +75,27 @@ def test_a_notice_for_a_deferred_message(daemon, relay, spool, account):
 
 
 # Refused passwords
+
+
+def test_sessions_at_a_time_are_refused_once(relay, spool, account):
+    """The three tries of a password are apart, however many sessions there are."""
+    together = threading.Barrier(3, timeout=30)
+
+    def refuse(session, _):
+        session.flush()
+        together.wait()
+        session.reply(535, "5.7.8", "no")
+        return True
+
+    relay.users["me"] = "another word"
+    relay.on("AUTH", refuse, times=3)
+    drop_letters(spool, 100)
+    account(user="me", password="secret word", max_connections=3, retry=LONG).start()
+    spool.wait_status(lambda s: s["last_error"], "a refusal")
+    wait_for(lambda: relay.open_sessions == 0, "all three have ended")
+    status = spool.wait_settled()
+    assert (status["state"], status["failures"]) == ("backoff", 1)
+    assert len(relay.sent_command("AUTH")) == 3
 
 
 def test_blocked_after_three_refusals(daemon, relay, spool, account):
