@@ -222,7 +222,7 @@ fail_choice(const struct sasl_terms *terms, uint32_t fed, uint32_t usable, struc
 
 /*
  * What somebody in the middle of the channel, past TLS, would have: 1 the secret itself, 2 and 3 a
- * digest to guess at, 4 nothing.
+ * digest to guess at and a login to pass on, 4 no login, and a digest at most.
  */
 static int
 strength(enum auth_mechanism mechanism)
