@@ -223,10 +223,18 @@ on_adopted(const struct verdict *why, void *arg)
 	m->owner->ended(m, false, m->owner_arg);
 }
 
+/* A person was told that the server offers less than it did, and wants it all the same. */
+static void
+accept_weaker(struct maildrop *m)
+{
+	if (m->weaker)
+		standing_forget_login(&m->record);
+}
+
 static void
 start_adopting(struct maildrop *m)
 {
-	standing_forget_login(&m->record);
+	accept_weaker(m);
 	maildrop_disarm(m);
 	m->phase = MAILDROP_ADOPTING;
 	mailbox_adopt(m->mailbox, on_adopted, m);
@@ -351,14 +359,6 @@ maildrop_set_once(struct maildrop *m)
 	maildrop_disarm(m);
 }
 
-/* A person was told that the server offers less than it did, and wants it all the same. */
-static void
-maildrop_accept_weaker(struct maildrop *m)
-{
-	if (m->weaker)
-		standing_forget_login(&m->record);
-}
-
 enum fetcher_answer
 maildrop_poll(struct maildrop *m)
 {
@@ -366,7 +366,7 @@ maildrop_poll(struct maildrop *m)
 		return FETCHER_DISABLED;
 	if (m->stopped)
 		return FETCHER_NO_SUCH_ACCOUNT;
-	maildrop_accept_weaker(m);
+	accept_weaker(m);
 	switch (m->phase) {
 	case MAILDROP_IDLE:
 	case MAILDROP_WAITING:

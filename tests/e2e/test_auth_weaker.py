@@ -98,20 +98,29 @@ def test_the_timer_does_not_accept_it(daemon, server, begin):
     daemon.fetch()
 
 
-@pytest.mark.parametrize("request_line", ["adopt box", "reload"])
-def test_adopting_and_changed_settings_forget(daemon, server, begin, request_line):
+def test_changed_settings_forget(daemon, server, begin):
+    begin(server)
+    daemon.start()
+    daemon.fetch()
+    server.mechanisms = ["PLAIN"]
+    begin(server, host="localhost")
+    daemon.ctl("reload")
+    daemon.fetch()
+
+
+def test_adopting_accepts_what_was_told(daemon, server, begin):
+    """Who adopts a Maildir has not read of the offer, unless the last poll told of it."""
     begin(server)
     daemon.start()
     daemon.fetch()
     server.mechanisms = ["PLAIN"]
     before = daemon.status()["last_attempt"]
-    if request_line == "reload":
-        begin(server, host="localhost")
-    daemon.ctl(*request_line.split())
-    if request_line == "reload":
-        daemon.fetch()
-    else:
-        assert daemon.wait_polled(before)["last_error"] is None
+    daemon.ctl("adopt", "box")
+    status = daemon.wait_polled(before)
+    check_error(status, "auth", "SCRAM-SHA-256", "only PLAIN")
+    check_silence(server)
+    daemon.ctl("adopt", "box")
+    assert daemon.wait_polled(status["last_attempt"])["last_error"] is None
 
 
 @pytest.mark.parametrize("changes", [{}, {"bind": "127.0.0.1"}, {"account_on_fetch": ["true"]}])
