@@ -249,19 +249,16 @@ find_waiting_since(const struct outmessage *message)
 	return message->not_before > message->queued ? message->not_before : message->queued;
 }
 
-/* Somebody is to be tried again for whom no unknown fate is a reason to wait. */
+/*
+ * Somebody is to be tried again who is not in doubt.  As settle_is_due() has it, not as the answer
+ * was: who is put off after a fate that was unknown is in doubt still.
+ */
 static bool
-has_others(const struct settlement *s)
+has_others(const struct outmessage *m)
 {
-	const struct outmessage *m = s->message;
-
-	for (size_t i = 0; i < m->recipient_count; i++) {
-		const struct settle_mark *mark = &s->marks[i];
-
-		if (mark->is_noted ? settle_is_open(&m->recipients[i]) && mark->fate != SMTP_UNKNOWN
-				   : settle_is_due(m, &m->recipients[i]))
+	for (size_t i = 0; i < m->recipient_count; i++)
+		if (m->recipients[i].state == OUTQUEUE_PENDING)
 			return true;
-	}
 	return false;
 }
 
@@ -284,7 +281,7 @@ static void
 plan_next_attempt(struct settlement *s, const struct settle_context *c)
 {
 	struct outmessage *m = s->message;
-	bool others = has_others(s);
+	bool others = has_others(m);
 	int64_t delay;
 
 	if (s->unknown > 0) {

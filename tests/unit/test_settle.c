@@ -337,6 +337,25 @@ an_unknown_fate_delays_nobody_else(void **state)
 	free_message(m);
 }
 
+/* Put off while others of its message are in doubt again: none is left who could be tried before.
+ */
+static void
+who_is_in_doubt_waits_together(void **state)
+{
+	struct outmessage *m = make_message("ppp");
+	int64_t now = queued + HOUR;
+
+	(void)state;
+	attempt(m, "uus", queued, false, false);
+	attempt(m, "du ", now, false, false);
+	assert_states(m, "uus");
+	assert_int_equal(m->unknowns, 2);
+	assert_int_equal(m->next_attempt, now + 6 * HOUR);
+	assert_true(settle_is_due(m, &m->recipients[0]));
+	assert_true(settle_is_due(m, &m->recipients[1]));
+	free_message(m);
+}
+
 /* Their hour is over: what the others wait for counts, and a file that cannot be read. */
 static void
 an_unknown_fate_that_was_waited_for_hurries_nobody(void **state)
@@ -841,6 +860,7 @@ main(void)
 	    cmocka_unit_test(the_last_word_of_an_attempt_counts),
 	    cmocka_unit_test(a_third_unknown_holds),
 	    cmocka_unit_test(an_unknown_fate_delays_nobody_else),
+	    cmocka_unit_test(who_is_in_doubt_waits_together),
 	    cmocka_unit_test(an_unknown_fate_that_was_waited_for_hurries_nobody),
 	    cmocka_unit_test(unknowns_of_others_are_not_in_a_row),
 	    cmocka_unit_test(another_answer_ends_the_row_of_unknowns),
