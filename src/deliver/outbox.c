@@ -275,7 +275,7 @@ outbox_flush(struct outbox *o)
 {
 	outbox_accept_weaker(o);
 	o->wait_until = 0;
-	o->flush_wanted = true;
+	o->flush_wanted = o->by_person = true;
 	outbox_go(o);
 }
 

@@ -21,7 +21,7 @@ struct outbox_settings {
 	const struct deliverer_settings *deliverer; /* borrowed for the outbox's life */
 	struct slots *slots;
 	const char *helo;
-	void (*changed)(void *arg);                  /* outbox_is_busy() may be false now */
+	void (*changed)(void *arg); /* outbox_is_busy() may be false now */
 	void *arg;
 };
 
@@ -38,15 +38,18 @@ void outbox_configure(
 void outbox_wake(struct outbox *outbox);
 
 /*
- * Everything that waits is due now, whatever back-off or block says; but for messages that are not to
- * be sent before their time.
+ * Everything that waits is due now, whatever back-off or block says; but for messages that are not
+ * to be sent before their time.
  */
 void outbox_flush(struct outbox *outbox);
 
 /* The same for one message; those that wait for their own time go on waiting. */
 void outbox_flush_message(struct outbox *outbox, const char *id);
 
-/* Waits after trouble no longer than seconds; the network is another one. */
+/*
+ * Waits after trouble no longer than seconds, and its messages with it, but for those who are in
+ * doubt; the network is another one.
+ */
 void outbox_retry_soon(struct outbox *outbox);
 
 /* A message that only waits for its turn goes back. */

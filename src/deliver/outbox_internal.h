@@ -61,7 +61,8 @@ struct outbox {
 	bool asking;       /* outqueue_due() is under way */
 	bool ask_again;    /* something came meanwhile */
 	bool more;         /* the last answer was not all */
-	bool flush_wanted; /* by a person: all that waits, page by page from its beginning */
+	bool flush_wanted; /* all that waits, page by page from its beginning */
+	bool by_person;    /* and those in doubt, too */
 	bool flushing;     /* there are more pages */
 	bool asked_page;   /* the question under way is for one */
 	char page_end[32]; /* the last message of the page before */

@@ -126,13 +126,20 @@ is_at_rest(const struct outbox *o)
 	       (outbox_must_wait(o) && o->line_count == 0);
 }
 
+static void
+end_flush(struct outbox *o)
+{
+	o->flushing = false;
+	o->by_person = o->by_person && o->flush_wanted;
+}
+
 void
 outbox_return_ready(struct outbox *o)
 {
 	const struct verdict *trouble = o->stopped ? NULL : trouble_of(o);
 
 	if (is_at_rest(o))
-		o->flushing = false;
+		end_flush(o);
 	for (size_t i = 0; i < o->ready_count; i++) {
 		if (trouble != NULL)
 			outbox_tell_waiting(o, o->ready[i], trouble);
@@ -180,10 +187,12 @@ recall(struct outbox *o, struct outmessage **messages, size_t count)
 static void
 turn_page(struct outbox *o, struct outmessage *const *messages, size_t count, bool more)
 {
-	o->flushing = more && count > 0;
-	o->ask_again |= !o->flushing;
-	if (o->flushing)
+	if (more && count > 0) {
 		snprintf(o->page_end, sizeof o->page_end, "%s", messages[count - 1]->id);
+		return;
+	}
+	end_flush(o);
+	o->ask_again = true;
 }
 
 static void
@@ -245,7 +254,8 @@ outbox_ask(struct outbox *o)
 	o->asked_page = o->flushing;
 	o->ask_again = o->more = false;
 	if (o->flushing)
-		outqueue_waiting(queue_of(o), o->name, clock_wall(), o->page_end, room, on_due, o);
+		outqueue_waiting(
+		    queue_of(o), o->name, clock_wall(), o->page_end, room, o->by_person, on_due, o);
 	else
 		outqueue_due(queue_of(o), o->name, clock_wall(), room, on_due, o);
 }

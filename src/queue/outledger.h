@@ -137,9 +137,12 @@ void outledger_list_clear(struct outledger_list *list);
 bool outledger_list_due(struct state *state, const char *account, int64_t now, size_t limit,
     struct outledger_list *list, int64_t *earliest, struct verdict *why);
 
-/* Due or not, by ID; but for those who are not to be sent before their time. */
+/*
+ * Due or not, by ID; but for those who are not to be sent before their time, and, when no person
+ * wants it, those that only wait because a fate is unknown.
+ */
 bool outledger_list_waiting(struct state *state, const char *account, int64_t now,
-    const char *after, size_t limit, struct outledger_list *list, int64_t *earliest,
+    const char *after, bool by_person, size_t limit, struct outledger_list *list, int64_t *earliest,
     struct verdict *why);
 
 /* Waiting since `since` or before, told so at `told` or before; in no order. */

@@ -167,12 +167,15 @@ outledger_list_due(struct state *state, const char *account, int64_t now, size_t
 /* The ID's index, and no other: the next page goes on where this one ended. */
 bool
 outledger_list_waiting(struct state *state, const char *account, int64_t now, const char *after,
-    size_t limit, struct outledger_list *list, int64_t *earliest, struct verdict *why)
+    bool by_person, size_t limit, struct outledger_list *list, int64_t *earliest,
+    struct verdict *why)
 {
-	static const char sql[] = "SELECT " MESSAGE_COLUMNS " FROM outmessage"
-				  "  WHERE id > ?1 AND +account = ?2 AND not_before <= ?3"
-				  "  AND state = 0 AND held = 0 AND hidden = 0 AND missing = 0"
-				  "  ORDER BY id LIMIT ?4";
+	static const char sql[] =
+	    "SELECT " MESSAGE_COLUMNS " FROM outmessage"
+	    "  WHERE id > ?1 AND +account = ?2 AND not_before <= ?3"
+	    "  AND (?5 OR unknown_until <= ?3 OR next_attempt < unknown_until)"
+	    "  AND state = 0 AND held = 0 AND hidden = 0 AND missing = 0"
+	    "  ORDER BY id LIMIT ?4";
 	sqlite3_stmt *query = state_query(state, sql, why);
 
 	if (query == NULL)
@@ -181,6 +184,7 @@ outledger_list_waiting(struct state *state, const char *account, int64_t now, co
 	sqlite3_bind_text(query, 2, account, -1, SQLITE_STATIC);
 	sqlite3_bind_int64(query, 3, now);
 	sqlite3_bind_int64(query, 4, (int64_t)limit);
+	sqlite3_bind_int(query, 5, by_person);
 	return read_list(state, query, list, why) &&
 	       find_earliest(state, account, now, earliest, why);
 }

@@ -27,6 +27,7 @@ struct outlend {
 	char *id;
 	int64_t now;
 	char *after;         /* NULL: only those due */
+	bool by_person;      /* who is in doubt is not to wait */
 	bool overdue;        /* those whose senders wait to be told */
 	int64_t since, told; /* of them */
 	size_t limit;
@@ -165,7 +166,7 @@ answer(struct outlend *l)
 			outlend_end(q, item->message->id);
 			continue;
 		}
-		if (l->after != NULL || l->id != NULL)
+		if (l->by_person)
 			item->message->unknown_until = 0;
 		messages[count++] = item->message;
 		item->message = NULL;
@@ -230,7 +231,7 @@ apply_list(struct state *state, struct state_job *job)
 		return outledger_list_overdue(
 		    state, l->account, l->since, l->told, l->limit + l->lent, &l->list, &job->why);
 	if (l->after != NULL)
-		return outledger_list_waiting(state, l->account, l->now, l->after,
+		return outledger_list_waiting(state, l->account, l->now, l->after, l->by_person,
 		    l->limit + l->lent, &l->list, &l->earliest, &job->why);
 	return outledger_list_due(
 	    state, l->account, l->now, l->limit + l->lent, &l->list, &l->earliest, &job->why);
@@ -302,13 +303,14 @@ outqueue_due(struct outqueue *q, const char *account, int64_t now, size_t limit,
 
 void
 outqueue_waiting(struct outqueue *q, const char *account, int64_t now, const char *after,
-    size_t limit, outqueue_due_cb *cb, void *arg)
+    size_t limit, bool by_person, outqueue_due_cb *cb, void *arg)
 {
 	struct outlend *l = lend_new(q, limit, cb, arg);
 
 	l->account = xstrdup(account);
 	l->now = now;
 	l->after = xstrdup(after);
+	l->by_person = by_person;
 	start(l);
 }
 
@@ -318,6 +320,7 @@ outqueue_lend(struct outqueue *q, const char *id, outqueue_due_cb *cb, void *arg
 	struct outlend *l = lend_new(q, 1, cb, arg);
 
 	l->id = xstrdup(id);
+	l->by_person = true;
 	start(l);
 }
 

@@ -166,10 +166,11 @@ void outqueue_due(struct outqueue *queue, const char *account, int64_t now, size
 
 /*
  * The same whatever they wait for, but for the time that their sender asked for: a page of them, in
- * the order of their IDs, those after the ID `after` ("" for the first page).
+ * the order of their IDs, those after the ID `after` ("" for the first page).  Not by_person: whose
+ * fate is unknown goes on waiting, and so does a message that has nobody else.
  */
 void outqueue_waiting(struct outqueue *queue, const char *account, int64_t now, const char *after,
-    size_t limit, outqueue_due_cb *cb, void *arg);
+    size_t limit, bool by_person, outqueue_due_cb *cb, void *arg);
 
 /*
  * The same for one message, due or not; why says so when it is held, lent, or not there, and then
@@ -262,8 +263,7 @@ void outqueue_load_record(
     struct outqueue *queue, const char *account, outqueue_record_cb *cb, void *arg);
 
 /* Copied; nobody waits. */
-void outqueue_save_record(
-    struct outqueue *queue, const char *account, const struct record *record);
+void outqueue_save_record(struct outqueue *queue, const char *account, const struct record *record);
 
 /* -- what people ask for ------------------------------------------------------------- */
 

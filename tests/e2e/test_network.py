@@ -1,16 +1,19 @@
 """A machine whose network comes and goes: what waits after trouble is tried as soon as it may work,
 and hours without a network do not fill the log."""
 
+import ctypes
 import os
 import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
+import faults
 import pytest
 from support.daemon import Daemon
 from support.dovecot import free_ports
-from support.spool import Spool, drop_letters
+from support.spool import Spool, drop_letters, smtp_account
 from support.waiting import wait_for
 
 LOOPBACK_UP = """
@@ -19,6 +22,13 @@ with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
     request = struct.pack("16sH14x", b"lo", 1)  # IFF_UP
     fcntl.ioctl(s, 0x8914, request)  # SIOCSIFFLAGS
 """
+ANOTHER_ADDRESS = """
+import fcntl, socket, struct
+with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as s:
+    request = struct.pack("16sHH4s8x", b"lo:1", socket.AF_INET, 0, socket.inet_aton("10.9.9.9"))
+    fcntl.ioctl(s, 0x8916, request)  # SIOCSIFADDR
+"""
+CLONE_NEWNET = 0x40000000
 
 
 @pytest.fixture
@@ -37,12 +47,29 @@ def offline(tmp_path, program, as_root):
     daemon.check_sanitizers()
 
 
-def go_online(daemon):
+def change_network(daemon, script):
     subprocess.run(
-        ["nsenter", "-t", str(daemon.process.pid), "-n", sys.executable, "-c", LOOPBACK_UP],
+        ["nsenter", "-t", str(daemon.process.pid), "-n", sys.executable, "-c", script],
         check=True,
         env={"PATH": os.environ["PATH"]},
     )
+
+
+def go_online(daemon):
+    change_network(daemon, LOOPBACK_UP)
+
+
+def make_there(daemon, make):
+    """make() in a thread that is in the daemon's network: a socket stays where it was made."""
+
+    def work():
+        with open(f"/proc/{daemon.process.pid}/ns/net", "rb") as network:
+            libc = ctypes.CDLL(None, use_errno=True)
+            assert libc.setns(network.fileno(), CLONE_NEWNET) == 0, os.strerror(ctypes.get_errno())
+        return make()
+
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(work).result()
 
 
 def test_a_network_that_comes(offline):
@@ -78,6 +105,30 @@ def test_a_network_that_comes(offline):
     assert [side["failures"] for side in sides()] == [2, 2]
     assert re.search("the network has changed", offline.log())
     assert len(spool.files("queue")) == 2
+
+
+def test_who_is_in_doubt_waits_all_the_same(offline, make_relay):
+    """Another network makes what waits after trouble due, and not what may have been delivered."""
+    offline.configure()
+    offline.start()
+    go_online(offline)
+    relay = make_there(offline, make_relay)
+    relay.on("DOT", faults.dot_unanswered(), times=1)
+    offline.configure(smtp_account(offline, relay), retry={"first": "1h", "max": "1h"})
+    offline.ctl("reload")
+    spool = Spool(offline)
+    drop_letters(spool, 1)
+    spool.wait_queue(
+        lambda queue: queue and queue[0]["recipients"][0]["state"] == "unknown", "one is in doubt"
+    )
+    spool.wait_status(lambda status: status["state"] == "backoff", "the account waits")
+    drop_letters(spool, 1, first=1)
+    spool.wait_queue(lambda queue: len(queue) == 2, "another one waits with it")
+    change_network(offline, ANOTHER_ADDRESS)
+    relay.wait_accepted(2)
+    (message,) = spool.wait_queue(lambda queue: len(queue) == 1, "the other one is sent")
+    assert message["attempts"] == 1
+    assert len(relay.transactions) == 2
 
 
 def test_hours_without_a_network(offline):

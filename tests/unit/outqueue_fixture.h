@@ -291,7 +291,7 @@ due(struct fixture *f, int64_t now, bool forced, size_t limit)
 	struct lent l = {.arrived = false};
 
 	if (forced)
-		outqueue_waiting(f->queue, "a", now, "", limit, on_lent, &l);
+		outqueue_waiting(f->queue, "a", now, "", limit, true, on_lent, &l);
 	else
 		outqueue_due(f->queue, "a", now, limit, on_lent, &l);
 	assert_false(l.arrived);

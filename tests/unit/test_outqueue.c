@@ -82,7 +82,7 @@ all_that_wait_come_page_by_page(void **state)
 	EVENTUALLY(f, f->queued == 6);
 	for (size_t page = 0; page < 3; page++) {
 		l = (struct lent){.arrived = false};
-		outqueue_waiting(f->queue, "a", clock_wall(), after, 2, on_lent, &l);
+		outqueue_waiting(f->queue, "a", clock_wall(), after, 2, true, on_lent, &l);
 		EVENTUALLY(f, l.arrived);
 		assert_int_equal(l.count, page < 2 ? 2 : 1);
 		assert_int_equal(l.more, page < 2);
@@ -93,6 +93,54 @@ all_that_wait_come_page_by_page(void **state)
 		}
 	}
 	assert_int_equal(due(f, clock_wall(), false, 10).count, 0);
+}
+
+static struct lent
+wait_for_page(struct fixture *f, bool by_person)
+{
+	struct lent l = {.arrived = false};
+
+	outqueue_waiting(f->queue, "a", clock_wall(), "", 10, by_person, on_lent, &l);
+	EVENTUALLY(f, l.arrived);
+	return l;
+}
+
+static void
+leave_in_doubt(struct fixture *f, const char *name, int64_t next_attempt, int64_t until)
+{
+	struct outqueue_decision d = {.next_attempt = next_attempt};
+	struct lent l;
+
+	f->queued = 0;
+	drop(f, name, MESSAGE);
+	EVENTUALLY(f, f->queued == 1);
+	l = due(f, clock_wall(), false, 1);
+	l.messages[0]->recipients[0].state = OUTQUEUE_UNKNOWN;
+	l.messages[0]->unknown_until = until;
+	decide(f, &d, &l.messages[0]);
+}
+
+/* Their hour is nothing that a network which comes and goes ends: only a person does. */
+static void
+who_is_in_doubt_waits_unless_a_person_wants_it(void **state)
+{
+	struct fixture *f = *state;
+	int64_t until = clock_wall() + 60 * 60 * 1000;
+	struct lent l;
+
+	leave_in_doubt(f, "alone", until, until);
+	leave_in_doubt(f, "others", until - 1, until);
+	l = wait_for_page(f, false);
+	assert_int_equal(l.count, 1);
+	assert_string_equal(l.messages[0]->name, "others");
+	assert_int_equal(l.messages[0]->unknown_until, until);
+	outqueue_return(f->queue, &l.messages[0]);
+	l = wait_for_page(f, true);
+	assert_int_equal(l.count, 2);
+	for (size_t i = 0; i < l.count; i++) {
+		assert_int_equal(l.messages[i]->unknown_until, 0);
+		outqueue_return(f->queue, &l.messages[i]);
+	}
 }
 
 static void
@@ -864,6 +912,7 @@ main(void)
 	    TEST(watching_begins_with_the_first_look),
 	    TEST(lent_is_lent_once),
 	    TEST(all_that_wait_come_page_by_page),
+	    TEST(who_is_in_doubt_waits_unless_a_person_wants_it),
 	    TEST(one_is_lent_by_id),
 	    TEST(decided_meanwhile_is_not_lent_from_an_old_list),
 	    TEST(idle_when_everything_is_where_it_belongs),
