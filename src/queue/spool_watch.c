@@ -5,6 +5,7 @@
 #include "base/step.h"
 #include "base/str.h"
 #include "base/xalloc.h"
+#include "queue/lease.h"
 #include "store/filename.h"
 
 #include <errno.h>
@@ -288,13 +289,25 @@ look_at_name(struct spool *s, struct spool_look *look, const char *name)
 	}
 }
 
+/* Its writer is still there: what it passes on may be silent for days. */
+static bool
+is_being_written(struct spool *s, const char *name)
+{
+	int fd = openat(s->dir, name, O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC);
+	bool found = fd >= 0 && lease_take(fd) == LEASE_WRITER;
+
+	if (fd >= 0)
+		close(fd);
+	return found;
+}
+
 /* Of a postrider-sendmail that was killed while it wrote (spool_writer.h): no message yet. */
 static void
 sweep_name(struct spool *s, const char *name)
 {
 	char shown[300];
 
-	if (!filename_is_leftover(s->dir, name, 1))
+	if (!filename_is_leftover(s->dir, name, 1) || is_being_written(s, name))
 		return;
 	step("spool-sweep");
 	if (unlinkat(s->dir, name, 0) == 0)

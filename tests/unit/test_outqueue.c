@@ -371,8 +371,9 @@ static void
 leftovers_go_after_36_hours(void **state)
 {
 	struct fixture *f = *state;
-	char made[FILENAME_SIZE], old[300], young[200], foreign[200];
+	char made[FILENAME_SIZE], old[300], young[200], foreign[200], open_one[200], path[400];
 	const char *host = strchr(strchr(filename_make(made), 'Q'), '.');
+	int writer;
 
 	snprintf(old, sizeof old, ".1795169700.M5P1Q1%s", host);
 	snprintf(young, sizeof young, ".1795169700.M5P1Q2%s", host);
@@ -381,9 +382,16 @@ leftovers_go_after_36_hours(void **state)
 	make_old(f, young, 35);
 	make_old(f, foreign, 37);
 	make_old(f, ".hidden", 37);
+	snprintf(open_one, sizeof open_one, ".1795169700.M5P1Q4%s", host);
+	make_old(f, open_one, 37);
+	path_of(f, path, "spool");
+	snprintf(path + strlen(path), sizeof path - strlen(path), "/%s", open_one);
+	writer = open(path, O_WRONLY | O_CLOEXEC);
+	assert_true(writer >= 0);
 	fixture_restart(f);
 	EVENTUALLY(f, outqueue_is_watching(f->queue));
-	assert_int_equal(count_files(f, "spool", NULL), 3);
+	close(writer);
+	assert_int_equal(count_files(f, "spool", NULL), 4);
 	snprintf(old, sizeof old, "spool/.1795169700.M5P1Q1%s", host);
 	assert_false(exists(f, old));
 	assert_int_equal(f->claimed, 0);
