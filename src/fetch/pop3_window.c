@@ -17,8 +17,9 @@ struct pop3_window {
 	struct pop3_command ring[WINDOW_COMMANDS];
 	unsigned first, count;
 	uint64_t octets;
-	unsigned most;     /* under way at once */
-	uint64_t answered; /* since the beginning */
+	bool is_pipelined; /* several were under way at once */
+	bool is_proven;    /* and all of them were answered */
+	bool is_draining;  /* some are, and not all of them */
 
 	uint32_t *deletes; /* wanted, not sent: [delete_first, delete_count) */
 	size_t delete_first, delete_count, delete_cap;
@@ -53,7 +54,8 @@ pop3_window_has_room(const struct pop3_window *w)
 {
 	if (w->count == 0)
 		return true;
-	return w->pipelining && w->count < WINDOW_COMMANDS && w->octets < WINDOW_OCTETS;
+	return w->pipelining && !w->is_draining && w->count < WINDOW_COMMANDS &&
+	       w->octets < WINDOW_OCTETS;
 }
 
 bool
@@ -67,8 +69,7 @@ window_push(struct pop3_window *w, struct pop3_command command)
 {
 	w->ring[(w->first + w->count) % WINDOW_COMMANDS] = command;
 	w->count++;
-	if (w->count > w->most)
-		w->most = w->count;
+	w->is_pipelined = w->is_pipelined || w->count > 1;
 	w->octets += command.octets;
 }
 
@@ -115,17 +116,18 @@ pop3_window_done(struct pop3_window *w)
 	w->octets -= w->ring[w->first].octets;
 	w->first = (w->first + 1) % WINDOW_COMMANDS;
 	w->count--;
-	w->answered++;
+	w->is_proven = w->is_proven || (w->is_pipelined && w->count == 0);
+	w->is_draining = w->count > 0 && !w->is_proven;
 }
 
 bool
 pop3_window_is_pipelined(const struct pop3_window *w)
 {
-	return w->most > 1;
+	return w->is_pipelined;
 }
 
 bool
 pop3_window_is_proven(const struct pop3_window *w)
 {
-	return w->most > 1 && w->answered >= w->most;
+	return w->is_proven;
 }

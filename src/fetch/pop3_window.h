@@ -7,7 +7,9 @@
 /*
  * The RETR and DELE commands under way, in the order in which the server will answer them, and
  * the deletions still to be sent.  With PIPELINING (RFC 2449 section 6.6) many may be under way,
- * bounded by count and by the octets they will bring; without it one.
+ * bounded by count and by the octets they will bring; without it one.  A server that says so may
+ * lose what it has not read all the same: until the first of them have all been answered nothing
+ * follows them, lest its answer is taken for that of one that was lost.
  */
 struct pop3_command {
 	uint32_t number;
@@ -36,7 +38,7 @@ bool pop3_window_next_delete(struct pop3_window *window, uint32_t *number);
 /* True when several commands were under way at once. */
 bool pop3_window_is_pipelined(const struct pop3_window *window);
 
-/* True when, besides, as many were answered as were ever under way: none was lost. */
+/* True when, besides, all of them were answered: none was lost. */
 bool pop3_window_is_proven(const struct pop3_window *window);
 
 /* The command that the next reply belongs to; false when nothing is under way. */

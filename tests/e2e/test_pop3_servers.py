@@ -262,6 +262,17 @@ def test_pipelining_that_closes_the_connection(daemon, peer, fill, keep):
     assert daemon.log().count("breaks on PIPELINING of RETR and DELE") == 1
 
 
+@pytest.mark.parametrize("keep", ["no", "forever"])
+def test_pipelining_that_loses_retrievals(daemon, peer, fill, keep):
+    """What is asked for behind them is not taken for one of those that were lost."""
+    sent = fill(1100)
+    peer.on("RETR", clipped)
+    daemon.configure(daemon.account(peer, keep=keep, timeout=2)).start()
+    daemon.fetch()
+    check(daemon, sent)
+    assert daemon.log().count("breaks on PIPELINING of RETR and DELE") == 1
+
+
 def test_pipelining_that_is_a_setting_stays(daemon, peer, fill):
     fill(5)
     peer.on("STAT", clipped)

@@ -67,6 +67,34 @@ answers_come_in_the_order_of_commands(void **state)
 	pop3_window_free(&w);
 }
 
+/* What leaves behind a command that was lost would be answered in its place. */
+static void
+nothing_follows_until_the_first_are_answered(void **state)
+{
+	struct pop3_window *w = pop3_window_new();
+
+	(void)state;
+	pop3_window_allow_pipelining(w, true);
+	pop3_window_add_retr(w, 1, 10);
+	pop3_window_done(w);
+	assert_false(pop3_window_is_pipelined(w));
+	for (uint32_t n = 2; n <= 4; n++)
+		pop3_window_add_retr(w, n, 10);
+	assert_true(pop3_window_has_room(w));
+	pop3_window_done(w);
+	pop3_window_done(w);
+	assert_true(pop3_window_is_pipelined(w));
+	assert_false(pop3_window_is_proven(w));
+	assert_false(pop3_window_has_room(w));
+	pop3_window_done(w);
+	assert_true(pop3_window_is_proven(w));
+	pop3_window_add_retr(w, 5, 10);
+	pop3_window_add_retr(w, 6, 10);
+	pop3_window_done(w);
+	assert_true(pop3_window_has_room(w));
+	pop3_window_free(&w);
+}
+
 int
 main(void)
 {
@@ -74,6 +102,7 @@ main(void)
 	    cmocka_unit_test(one_at_a_time_without_pipelining),
 	    cmocka_unit_test(bounded_by_count_and_octets),
 	    cmocka_unit_test(answers_come_in_the_order_of_commands),
+	    cmocka_unit_test(nothing_follows_until_the_first_are_answered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
