@@ -10,6 +10,7 @@
 #include "fetch/expiry.h"
 #include "fetch/poll.h"
 #include "fetch/schedule.h"
+#include "proto/pop3.h"
 #include "session/standing.h"
 #include "store/mailbox.h"
 
@@ -117,11 +118,13 @@ maildrop_note_fetched(struct maildrop *m, const struct poll_result *result)
 static bool
 note_demands(struct maildrop *m, const struct poll_result *result)
 {
-	bool changed = expiry_note(&m->record, m->name, m->account->pop3, result->expire);
+	bool heard = result->mechanism != NULL;
+	int64_t days = heard && result->expire < 0 ? POP3_EXPIRE_NEVER : result->expire;
+	bool changed = expiry_note(&m->record, m->name, m->account->pop3, days);
 
-	if (result->mechanism != NULL || result->why.hint == HINT_LOGIN_DELAY)
+	if (heard || result->why.hint == HINT_LOGIN_DELAY)
 		m->record.last_login = clock_wall();
-	if (result->mechanism == NULL || result->login_delay == m->record.login_delay)
+	if (!heard || result->login_delay == m->record.login_delay)
 		return changed;
 	m->record.login_delay = result->login_delay;
 	return true;

@@ -68,6 +68,17 @@ def test_expire_is_told_again_for_another_keep(daemon, peer, fill):
     assert daemon.log().count("deletes mail after 7 days") == 2
 
 
+def test_a_server_that_says_nothing_of_expire_any_more(daemon, peer, fill):
+    fill(2)
+    peer.offers = ["EXPIRE 7"]
+    daemon.configure(daemon.account(peer, keep="14d")).start()
+    daemon.fetch()
+    assert daemon.status()["expires_after"] == 7
+    peer.offers = []
+    daemon.fetch()
+    assert daemon.status()["expires_after"] is None
+
+
 def test_nothing_expires_that_is_not_stored(daemon, peer, box, fill):
     """EXPIRE 0: QUIT deletes what was retrieved, so there is no QUIT when storing has failed."""
     sent = fill(5)
