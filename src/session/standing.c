@@ -17,7 +17,8 @@ void
 standing_note_failure(struct record *r, const struct verdict *why)
 {
 	r->error_time = clock_wall();
-	if (r->failures++ == 0)
+	/* A record of before this was noted has failures, and no time of the first. */
+	if (r->failures++ == 0 || r->failing_since == 0)
 		r->failing_since = r->error_time;
 	if (why->kind == FAIL_AUTH)
 		r->auth_failures++;

@@ -53,6 +53,19 @@ failures_are_counted(void **state)
 }
 
 static void
+failures_of_an_older_record_begin_now(void **state)
+{
+	struct record r = {.failures = 7};
+	struct verdict why;
+
+	(void)state;
+	verdict_fail(&why, FAIL_NETWORK, "connect", "nobody there");
+	standing_note_failure(&r, &why);
+	assert_int_equal(r.failures, 8);
+	assert_int_equal(r.failing_since, now);
+}
+
+static void
 a_token_is_renewed_once(void **state)
 {
 	unsigned long renewed = 0;
@@ -261,6 +274,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(failures_are_counted),
+	    cmocka_unit_test(failures_of_an_older_record_begin_now),
 	    cmocka_unit_test(a_token_is_renewed_once),
 	    cmocka_unit_test(a_success_makes_up_for_all),
 	    cmocka_unit_test(a_block_lasts_a_day_at_most),
