@@ -192,9 +192,9 @@ outledger_insert(
 	static const char sql[] =
 	    "INSERT INTO outmessage (id, name, size, inode, wire_size, longest_line, eight_bit,"
 	    "  utf8_header, hidden, source, source_inode, source_size, source_mtime, account,"
-	    "  sender, bounce, state, reason, queued, next_attempt, not_before) VALUES (?1, ?2,"
+	    "  sender, bounce, state, reason, queued, not_before, next_attempt) VALUES (?1, ?2,"
 	    "  ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,"
-	    "  ?20)";
+	    "  max(?19, ?20))";
 	sqlite3_stmt *query = state_query(state, sql, why);
 	int64_t row;
 
@@ -207,7 +207,7 @@ outledger_insert(
 	sqlite3_bind_int(query, 17, (int)m->state);
 	bind_text(query, 18, m->reason);
 	sqlite3_bind_int64(query, 19, m->now);
-	sqlite3_bind_int64(query, 20, m->not_before > m->now ? m->not_before : m->now);
+	sqlite3_bind_int64(query, 20, m->not_before);
 	if (!state_run(state, query, why))
 		return false;
 	row = state_inserted_row(state);

@@ -95,6 +95,23 @@ all_that_wait_come_page_by_page(void **state)
 	assert_int_equal(due(f, clock_wall(), false, 10).count, 0);
 }
 
+/* A flush gets over that; over a time that its sender asked for it does not. */
+static void
+a_clock_that_was_ahead_makes_nobody_wait(void **state)
+{
+	struct fixture *f = *state;
+	int64_t earlier = clock_wall() - 24 * 60 * 60 * 1000;
+	struct lent l;
+
+	drop(f, "one", MESSAGE);
+	EVENTUALLY(f, f->queued == 1);
+	assert_int_equal(due(f, earlier, false, 10).count, 0);
+	l = due(f, earlier, true, 10);
+	assert_int_equal(l.count, 1);
+	assert_int_equal(l.messages[0]->not_before, 0);
+	outqueue_return(f->queue, &l.messages[0]);
+}
+
 static struct lent
 wait_for_page(struct fixture *f, bool by_person)
 {
@@ -920,6 +937,7 @@ main(void)
 	    TEST(watching_begins_with_the_first_look),
 	    TEST(lent_is_lent_once),
 	    TEST(all_that_wait_come_page_by_page),
+	    TEST(a_clock_that_was_ahead_makes_nobody_wait),
 	    TEST(who_is_in_doubt_waits_unless_a_person_wants_it),
 	    TEST(one_is_lent_by_id),
 	    TEST(decided_meanwhile_is_not_lent_from_an_old_list),
