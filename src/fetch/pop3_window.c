@@ -11,6 +11,9 @@
 enum { WINDOW_COMMANDS = 1024 };
 enum { WINDOW_OCTETS = 8 * 1024 * 1024 };
 
+/* The first ones fit into one packet: what reads that loses all behind the first, or nothing. */
+enum { WINDOW_FIRST = 16 };
+
 /* One owner: the session. */
 struct pop3_window {
 	bool pipelining;
@@ -52,10 +55,11 @@ pop3_window_allow_pipelining(struct pop3_window *w, bool allow)
 bool
 pop3_window_has_room(const struct pop3_window *w)
 {
+	unsigned most = w->is_proven ? WINDOW_COMMANDS : WINDOW_FIRST;
+
 	if (w->count == 0)
 		return true;
-	return w->pipelining && !w->is_draining && w->count < WINDOW_COMMANDS &&
-	       w->octets < WINDOW_OCTETS;
+	return w->pipelining && !w->is_draining && w->count < most && w->octets < WINDOW_OCTETS;
 }
 
 bool

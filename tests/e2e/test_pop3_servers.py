@@ -273,11 +273,19 @@ def test_pipelining_that_closes_the_connection(daemon, peer, fill, keep):
     assert daemon.log().count("breaks on PIPELINING of RETR and DELE") == 1
 
 
+def clipped_in_pieces(session, argument):
+    """The same by a server that reads what has come in pieces."""
+    session.obey("RETR", argument)
+    session.forget_input(500)
+    return True
+
+
+@pytest.mark.parametrize("lose", [clipped, clipped_in_pieces], ids=["all", "pieces"])
 @pytest.mark.parametrize("keep", ["no", "forever"])
-def test_pipelining_that_loses_retrievals(daemon, peer, fill, keep):
-    """What is asked for behind them is not taken for one of those that were lost."""
+def test_pipelining_that_loses_retrievals(daemon, peer, fill, keep, lose):
+    """No answer is taken for that of a command which was lost."""
     sent = fill(1100)
-    peer.on("RETR", clipped)
+    peer.on("RETR", lose)
     daemon.configure(daemon.account(peer, keep=keep, timeout=2)).start()
     daemon.fetch()
     check(daemon, sent)

@@ -107,9 +107,9 @@ class Session:
         """True when the client has sent more than what was read as a line."""
         return bool(self._in)
 
-    def forget_input(self):
-        """Loses what the client has sent ahead."""
-        self._in.clear()
+    def forget_input(self, most=None):
+        """Loses what the client has sent ahead, or its first octets."""
+        del self._in[:most]
 
     def wait_until_gone(self):
         """Says nothing any more, and ends when the client does."""

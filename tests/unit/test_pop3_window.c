@@ -26,6 +26,12 @@ bounded_by_count_and_octets(void **state)
 	pop3_window_allow_pipelining(w, true);
 	while (pop3_window_has_room(w))
 		pop3_window_add_retr(w, ++n, 1);
+	assert_int_equal(n, 16);
+	while (!pop3_window_empty(w))
+		pop3_window_done(w);
+	n = 0;
+	while (pop3_window_has_room(w))
+		pop3_window_add_retr(w, ++n, 1);
 	assert_int_equal(n, 1024);
 	while (!pop3_window_empty(w))
 		pop3_window_done(w);
