@@ -15,10 +15,11 @@ struct matching {
 	int64_t forget_ms;
 	int64_t now;
 	bool by_number;
-	size_t common; /* stored rows that are listed */
-	size_t listed; /* stored rows that were listed the last time */
-	size_t stored; /* all rows in that state */
-	size_t moved;  /* those that may come under a new uid */
+	size_t common;   /* stored rows that are listed */
+	size_t listed;   /* stored rows that were listed the last time */
+	size_t stored;   /* all rows in that state */
+	size_t moved;    /* those that may come under a new uid */
+	size_t nameless; /* all rows that were fetched by number, and may come under any */
 	struct verdict *why;
 };
 
@@ -139,6 +140,7 @@ on_row(struct matching *m, const struct row *row)
 		m->listed += row->vanished == 0;
 		m->moved += row->moved;
 	}
+	m->nameless += row->uid_len == 0;
 	if (!m->by_number)
 		number = listing_find(m->listing, row->uid, row->uid_len, row->occurrence);
 	if (number == 0)
@@ -235,7 +237,8 @@ judge_migration(struct matching *m, struct ledger_matched *matched)
 	bool strange = whole && m->common == 0 && m->stored > 0;
 
 	matched->migrated = strange && m->listed > 0 && !m->by_number;
-	matched->fresh = finish_matches(m, strange || m->moved > 0 || m->by_number);
+	matched->fresh =
+	    finish_matches(m, strange || m->moved > 0 || m->nameless > 0 || m->by_number);
 	return !strange || note_moved(m);
 }
 

@@ -322,6 +322,23 @@ def test_a_login_delay_is_kept_to_before_it_is_tried_without(daemon, peer, fill)
     check(daemon, sent)
 
 
+@pytest.mark.parametrize("update", [True, False], ids=["obeyed", "not obeyed"])
+def test_uidl_after_an_unanswered_quit_without(daemon, peer, box, fill, update):
+    """What was fetched by number is known again when it comes with a unique-id."""
+    sent = fill(5)
+    peer.without = {"PIPELINING"}
+    peer.on("UIDL", faults.hang_up(), times=1)
+    peer.on("QUIT", faults.quit_unanswered(update), times=1)
+    daemon.configure(daemon.account(peer, keep="no")).start()
+    daemon.fail("network")
+    assert tries(peer, "UIDL") == [1, 0]
+    sent += fill(1, first=10)
+    daemon.fetch()
+    assert tries(peer, "UIDL") == [1, 0, 1]
+    check(daemon, sent)
+    assert box.messages == []
+
+
 @pytest.mark.parametrize(
     "act", [faults.answer("-ERR no"), faults.hang_up()], ids=["refused", "closed"]
 )
