@@ -91,8 +91,8 @@ reloader_stop(struct reloader *r)
 }
 
 struct reloader *
-reloader_new(struct worker *worker, const char *file, const struct reloader_handler *handler,
-    void *arg)
+reloader_new(
+    struct worker *worker, const char *file, const struct reloader_handler *handler, void *arg)
 {
 	struct reloader *r = xcalloc(1, sizeof *r);
 

@@ -15,15 +15,15 @@ struct reloader_handler {
 	void (*begun)(void *arg);
 
 	/*
-	 * loaded: yours, or NULL when the file is faulty; faults are borrowed for the call, and empty
-	 * otherwise.
+	 * loaded: yours, or NULL when the file is faulty; faults are borrowed for the call, and
+	 * empty otherwise.
 	 */
 	void (*over)(struct config *loaded, const struct config_faults *faults, void *arg);
 };
 
 /* All borrowed. */
-struct reloader *reloader_new(struct worker *worker, const char *file,
-    const struct reloader_handler *handler, void *arg);
+struct reloader *reloader_new(
+    struct worker *worker, const char *file, const struct reloader_handler *handler, void *arg);
 
 /* done: told behind over(), with the faults, NULL when there are none; may itself be NULL. */
 void reloader_start(struct reloader *reloader, control_reload_done *done, void *done_arg);

@@ -169,7 +169,7 @@ hook_failed(struct hook *h, char *const *argv, unsigned failures, const char *er
 	if (argv == NULL)
 		return;
 	hook_call_clear(&h->failed);
-	h->failed = (struct hook_call){
-	    .argv = copy_argv(argv), .count = failures, .error = xstrdup(error)};
+	h->failed =
+	    (struct hook_call){.argv = copy_argv(argv), .count = failures, .error = xstrdup(error)};
 	hook_start(h);
 }

@@ -141,7 +141,8 @@ str_trim_partial(char *text)
 
 	while (lead > 0 && len - lead < 4 && (p[lead - 1] & 0xc0) == 0x80)
 		lead--;
-	if (lead > 0 && p[lead - 1] >= 0xc0 && utf8_sequence(p + lead - 1, len - lead + 1, &code) == 0)
+	if (lead > 0 && p[lead - 1] >= 0xc0 &&
+	    utf8_sequence(p + lead - 1, len - lead + 1, &code) == 0)
 		text[lead - 1] = '\0';
 }
 

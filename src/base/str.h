@@ -45,7 +45,8 @@ void str_append_escaped(struct str *s, const void *data, size_t len);
 /* The same into a fixed buffer, cut with "..." when it does not fit.  Returns buf. */
 const char *str_escape(char *buf, size_t size, const void *data, size_t len);
 
-/* Drops an incomplete UTF-8 sequence that a fixed buffer's end has cut, so that the text is whole. */
+/* Drops an incomplete UTF-8 sequence that a fixed buffer's end has cut, so that the text is whole.
+ */
 void str_trim_partial(char *text);
 
 /* True for NULL or "". */

@@ -138,7 +138,8 @@ on_failed(const char *account, const char *id, const char *name, const char *rea
 		tell_rejected(arg, id, name, line);
 }
 
-/* Mail of an account that the configuration has no more, or that does not send, must not wait unsaid.
+/* Mail of an account that the configuration has no more, or that does not send, must not wait
+ * unsaid.
  */
 static void
 warn_of_stranded(const char *account, void *arg)

@@ -74,9 +74,9 @@ struct maildrop {
 	bool weaker; /* refused to log in: HINT_WEAKER */
 	struct certificate_watch certificate;
 	struct stumbles stumbles;
-	unsigned trial;              /* a feature that the next session does without */
-	bool learned;                /* the last one has changed what the record knows of them */
-	unsigned long renewed;       /* standing_renews_token() */
+	unsigned trial;        /* a feature that the next session does without */
+	bool learned;          /* the last one has changed what the record knows of them */
+	unsigned long renewed; /* standing_renews_token() */
 	struct standing_declined declined;
 	struct vault_request *probe; /* has a blocked account's secret changed? */
 	struct maildrop_adopt adopt;

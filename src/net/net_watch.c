@@ -38,8 +38,8 @@ struct net_watch {
 	int clock;   /* the same */
 	struct event *netlink_event, *clock_event;
 	struct event *settled;
-	bool pending; /* a change is settling */
-	bool resumed; /* it is a resume */
+	bool pending;  /* a change is settling */
+	bool resumed;  /* it is a resume */
 	int64_t first; /* mono ms of its first part */
 	int64_t ahead; /* boot clock minus mono clock */
 	struct known known[KNOWN_MOST];
@@ -184,8 +184,7 @@ watch_addresses(struct net_watch *w, struct event_base *base)
 	w->netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_ROUTE);
 	if (w->netlink >= 0 &&
 	    bind(w->netlink, (const struct sockaddr *)&address, sizeof address) == 0)
-		w->netlink_event =
-		    event_new(base, w->netlink, EV_READ | EV_PERSIST, netlink_cb, w);
+		w->netlink_event = event_new(base, w->netlink, EV_READ | EV_PERSIST, netlink_cb, w);
 	if (w->netlink_event == NULL)
 		log_warning("changes of the network are not noticed (%s): accounts in trouble wait "
 			    "for their next attempt",

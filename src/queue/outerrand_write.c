@@ -109,7 +109,7 @@ cut_header(const char *piece, size_t len, bool *blank, bool *over)
 /* The original on its way into a report; embedded in the caller. */
 struct original {
 	struct lines *lines;
-	bool whole; /* else its header only */
+	bool whole;  /* else its header only */
 	bool leaves; /* the report goes by mail: without what must never leave */
 	struct rfc5322_filter filter;
 	struct str out; /* the filter's */
@@ -156,8 +156,8 @@ read_original(struct original *o, int fd, const char *path, struct verdict *why)
 	bool ok = true, first = true;
 	ssize_t n = 0;
 
-	while (ok && !o->over && o->lines->error == 0 &&
-	       (n = read_piece(fd, piece, PIECE_SIZE)) > 0) {
+	while (
+	    ok && !o->over && o->lines->error == 0 && (n = read_piece(fd, piece, PIECE_SIZE)) > 0) {
 		ok = feed_original(o, piece, (size_t)n, first, why);
 		first = false;
 	}

@@ -63,10 +63,10 @@ struct outqueue {
 	struct outlend_list early;  /* asked for before it was ready */
 	struct spool_end_list ends; /* outend.c: waiting */
 	bool ending;
-	size_t stuck; /* pieces of work that wait for the disk to be mended */
+	size_t stuck;                     /* pieces of work that wait for the disk to be mended */
 	struct outerrand_pump_list pumps; /* outerrand.c */
 
-	struct event *idle_event; /* outidle.c */
+	struct event *idle_event;            /* outidle.c */
 	void (*idle)(bool clean, void *arg); /* NULL: nobody waits */
 	void *idle_arg;
 };

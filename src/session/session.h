@@ -16,8 +16,8 @@ struct session_connect {
 	struct net *net; /* borrowed until the conn is freed, as all of these */
 	const struct endpoint_config *endpoint;
 	struct transcript *transcript;
-	size_t line_max; /* of the protocol */
-	int64_t silence; /* the standard one before the first line, ms */
+	size_t line_max;                /* of the protocol */
+	int64_t silence;                /* the standard one before the first line, ms */
 	const struct conn_watch *watch; /* NULL: nobody looks */
 	bool ack_at_once;
 };

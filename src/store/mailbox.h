@@ -61,13 +61,11 @@ void mailbox_close(struct mailbox **mailbox);
 typedef void mailbox_cb(const struct verdict *why, void *arg);
 
 /* The account's record; zeroes when it has none. */
-typedef void mailbox_record_cb(
-    const struct verdict *why, const struct record *record, void *arg);
+typedef void mailbox_record_cb(const struct verdict *why, const struct record *record, void *arg);
 void mailbox_load(struct mailbox *mailbox, mailbox_record_cb *cb, void *arg);
 
 /* Saves the record.  With a NULL callback nobody waits. */
-void mailbox_save(
-    struct mailbox *mailbox, const struct record *record, mailbox_cb *cb, void *arg);
+void mailbox_save(struct mailbox *mailbox, const struct record *record, mailbox_cb *cb, void *arg);
 
 /*
  * Before a session: creates the Maildir on the account's very first use (tmp new cur, 0700 or as

@@ -150,7 +150,8 @@ odd_messages_are_no_news(void **state)
 	m.header.nlmsg_len = NLMSG_LENGTH(2);
 	assert_false(net_watch_read(f->watch, &m, m.header.nlmsg_len));
 	make_address(&m, RTM_NEWADDR, 9, "192.0.2.9");
-	((struct rtattr *)(void *)(m.data + NLMSG_ALIGN(sizeof(struct ifaddrmsg))))->rta_len = 60000;
+	((struct rtattr *)(void *)(m.data + NLMSG_ALIGN(sizeof(struct ifaddrmsg))))->rta_len =
+	    60000;
 	assert_false(net_watch_read(f->watch, &m, (unsigned)len));
 }
 
