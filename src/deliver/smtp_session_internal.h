@@ -129,15 +129,15 @@ struct smtp_session {
 	unsigned transactions;            /* on this connection */
 	bool rset_needed;
 	bool server_closing; /* 421: what was not answered was not looked at */
-
-	bool draining; /* the session ends with the answers that are awaited */
+	bool draining;       /* the session ends with the answers that are awaited */
 
 	bool has_taken;           /* a message, on this connection */
 	unsigned broke_on;        /* enum smtp_shortcoming: what was under way at the end */
 	struct smtp_result doubt; /* the last refusal that may be about parameters */
 	unsigned shortcomings;    /* enum smtp_shortcoming: of the server, as far as is known */
-	bool chunks_served;       /* the server took a chunk on this connection */
-	struct str held;          /* of the first text, until that is known */
+
+	bool chunks_served; /* the server took a chunk on this connection */
+	struct str held;    /* of the first text, until that is known */
 	bool held_is_last;
 
 	struct event *turn; /* what the owner asked for, in the next turn */
@@ -168,7 +168,8 @@ void smtp_falls_short(
 /* Time without an octet from now on, unless the configuration has another, ms. */
 void smtp_set_silence(struct smtp_session *s, int64_t standard);
 
-/* smtp_opening.c */
+/* -- smtp_opening.c ---------------------------------------------------------------------------- */
+
 enum smtp_state smtp_on_greeting(struct smtp_session *s, const struct smtp_reply *reply);
 void smtp_enter_ehlo(struct smtp_session *s);
 enum smtp_state smtp_on_ehlo(struct smtp_session *s, const struct smtp_reply *reply);
@@ -177,7 +178,8 @@ enum smtp_state smtp_on_helo(struct smtp_session *s, const struct smtp_reply *re
 void smtp_enter_starttls(struct smtp_session *s);
 enum smtp_state smtp_on_starttls(struct smtp_session *s, const struct smtp_reply *reply);
 
-/* smtp_login.c */
+/* -- smtp_login.c ------------------------------------------------------------------------------ */
+
 void smtp_enter_login(struct smtp_session *s);
 enum smtp_state smtp_on_login(struct smtp_session *s, const struct smtp_reply *reply);
 
@@ -240,8 +242,10 @@ bool smtp_flight_was_tried(const struct smtp_session *s, const struct smtp_trans
 /* The text has left with its end: the server may have taken the message. */
 bool smtp_flight_may_be_taken(const struct smtp_session *s, const struct smtp_transaction *t);
 
-/* Every recipient of the first is decided: tells the owner.  READY, or CLOSED when that ended the
- * session. */
+/*
+ * Every recipient of the first is decided: tells the owner.  Returns the state to go on in: that of
+ * those behind it, READY when there are none, or CLOSED when that ended the session.
+ */
 enum smtp_state smtp_flight_end(struct smtp_session *s);
 
 /* The session is over: the owner is told of whatever is under way. */
@@ -333,7 +337,8 @@ enum smtp_state smtp_on_early_chunk(struct smtp_session *s, const struct smtp_re
 void smtp_chunks_give_up(struct smtp_session *s, const struct verdict *why);
 void smtp_chunks_advance(struct smtp_session *s);
 
-/* smtp_fate.c */
+/* -- smtp_fate.c ------------------------------------------------------------------------------- */
+
 void smtp_fate_from_reply(struct smtp_session *s, struct smtp_result *result, enum smtp_fate fate,
     const char *stage, const struct smtp_reply *reply);
 void smtp_fate_from_text(struct smtp_result *result, enum smtp_fate fate, const char *stage,
