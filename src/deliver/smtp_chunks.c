@@ -101,11 +101,10 @@ send_chunk(struct smtp_session *s, const char *data, size_t len, bool last)
 
 /* The first line, or what is there of it; no chunk ends between CR and LF. */
 static size_t
-measure_first_chunk(const struct str *text)
+measure_first_chunk(const char *data, size_t data_len)
 {
-	const char *data = str_text(text);
-	const char *lf = memchr(data, '\n', text->len);
-	size_t len = lf != NULL ? (size_t)(lf - data) + 1 : text->len;
+	const char *lf = memchr(data, '\n', data_len);
+	size_t len = lf != NULL ? (size_t)(lf - data) + 1 : data_len;
 
 	if (len <= FIRST_CHUNK_MAX)
 		return len;
@@ -113,12 +112,12 @@ measure_first_chunk(const struct str *text)
 }
 
 static void
-send_first_chunk(struct smtp_session *s, struct str *text, bool last)
+send_first_chunk(struct smtp_session *s, const char *data, size_t data_len, bool last)
 {
-	size_t len = measure_first_chunk(text);
+	size_t len = measure_first_chunk(data, data_len);
 
-	send_chunk(s, str_text(text), len, false);
-	str_append(&s->held, str_text(text) + len, text->len - len);
+	send_chunk(s, data, len, false);
+	str_append(&s->held, data + len, data_len - len);
 	s->held_is_last = last;
 }
 
@@ -133,31 +132,21 @@ send_held(struct smtp_session *s)
 	smtp_ask_body(s);
 }
 
-/* The octets as they leave, the end of the last line with them. */
-static void
-encode(struct smtp_transaction *t, const char *data, size_t len, bool last, struct str *text)
-{
-	char *out = xmalloc(2 * len + SMTP_DATA_END_SIZE);
-	size_t out_len = smtp_data_encode(&t->data, data, len, out);
-
-	if (last)
-		out_len += smtp_data_end(&t->data, out + out_len);
-	str_append(text, out, out_len);
-	free(out);
-}
-
 void
 smtp_chunks_write(struct smtp_session *s, const char *data, size_t len, bool last)
 {
-	struct str text = STR_INIT;
+	struct smtp_data *encoder = &s->writing->data;
+	char *text = xmalloc(2 * len + SMTP_DATA_END_SIZE);
+	size_t text_len = smtp_data_encode(encoder, data, len, text);
 
-	encode(s->writing, data, len, last, &text);
+	if (last) /* the end of the last line goes with it */
+		text_len += smtp_data_end(encoder, text + text_len);
 	/* A first chunk of no octets is refused by some (Exim), unless it is the last. */
-	if (s->chunks_served ? text.len > 0 || last : text.len == 0 && last)
-		send_chunk(s, str_text(&text), text.len, last);
-	else if (text.len > 0)
-		send_first_chunk(s, &text, last);
-	str_clear(&text);
+	if (s->chunks_served ? text_len > 0 || last : text_len == 0 && last)
+		send_chunk(s, text, text_len, last);
+	else if (text_len > 0)
+		send_first_chunk(s, text, text_len, last);
+	free(text);
 	await(s);
 }
 
