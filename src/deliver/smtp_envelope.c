@@ -262,15 +262,6 @@ add_commands(const struct smtp_session *s, struct smtp_transaction *t)
 		add_line(t, SMTP_STEP_DATA, "DATA");
 }
 
-static bool
-is_anybody_open(const struct smtp_transaction *t)
-{
-	for (size_t i = 0; i < t->message->recipient_count; i++)
-		if (t->stands[i] == SMTP_STAND_OPEN)
-			return true;
-	return false;
-}
-
 static void
 note_shortcomings(const struct smtp_session *s, const struct smtp_transaction *t)
 {
@@ -311,9 +302,9 @@ smtp_envelope_prepare(struct smtp_session *s, struct smtp_transaction *t)
 		refuse_utf8(s, t);
 	put_off_beyond_limit(s, t);
 	put_off_other_domains(s, t);
-	if (!is_anybody_open(t))
+	if (!smtp_fate_is_anybody_open(t))
 		return false;
 	note_shortcomings(s, t);
 	add_commands(s, t);
-	return is_anybody_open(t);
+	return smtp_fate_is_anybody_open(t);
 }

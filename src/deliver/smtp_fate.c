@@ -60,8 +60,8 @@ smtp_fate_reopen(struct smtp_transaction *t)
 			t->stands[t->commands[i].recipient] = SMTP_STAND_OPEN;
 }
 
-static bool
-is_anybody_open(const struct smtp_transaction *t)
+bool
+smtp_fate_is_anybody_open(const struct smtp_transaction *t)
 {
 	for (size_t i = 0; i < t->message->recipient_count; i++)
 		if (t->stands[i] != SMTP_STAND_DECIDED)
@@ -78,7 +78,7 @@ smtp_fate_decide_by_verdict(struct smtp_session *s, struct smtp_transaction *t)
 {
 	struct smtp_result result;
 
-	if (!is_anybody_open(t))
+	if (!smtp_fate_is_anybody_open(t))
 		return;
 	if (smtp_flight_may_be_taken(s, t))
 		smtp_fate_from_text(&result, SMTP_UNKNOWN, "dot", "",

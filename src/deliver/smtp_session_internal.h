@@ -347,6 +347,9 @@ void smtp_fate_decide(
     struct smtp_transaction *t, size_t recipient, const struct smtp_result *result);
 void smtp_fate_decide_open(struct smtp_transaction *t, const struct smtp_result *result);
 
+/* There is a recipient whose result is not filled. */
+bool smtp_fate_is_anybody_open(const struct smtp_transaction *t);
+
 /* What the server said of the recipients does not count: they are open again. */
 void smtp_fate_reopen(struct smtp_transaction *t);
 
