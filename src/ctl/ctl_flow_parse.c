@@ -233,7 +233,8 @@ count_octets(const char *text)
 	unsigned long count = 2;
 
 	while (*text != '\0') {
-		bool is_hex = text[0] == '\\' && text[1] == 'x' && strlen(text) >= 4;
+		bool is_hex =
+		    text[0] == '\\' && text[1] == 'x' && text[2] != '\0' && text[3] != '\0';
 
 		text += is_hex ? 4 : text[0] == '\\' && text[1] == '\\' ? 2 : 1;
 		count++;
