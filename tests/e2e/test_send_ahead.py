@@ -363,17 +363,7 @@ def storm(seed, relay, unknown):
     """At each step now and then a fault, twenty in all; returns what was taken without a
     reply."""
     dice = random.Random(seed)
-    left = [20]
     silent = []
-
-    def maybe(step):
-        def act(session, argument):
-            if left[0] <= 0 or dice.random() > 0.2:
-                return False
-            left[0] -= 1
-            return mischief(step)(session, argument)
-
-        return act
 
     def mischief(step):
         kinds = ["answer", "gone", "reset"]
@@ -395,6 +385,7 @@ def storm(seed, relay, unknown):
         silent.append(session.transaction.octets)
         return faults.dot_unanswered(reset=dice.random() < 0.5)(session, argument)
 
+    maybe = faults.now_and_then(dice, 0.2, 20, mischief)
     for step in ["MAIL", "RCPT", "DATA", "DOT"]:
         relay.on(step, maybe(step))
     return silent

@@ -283,16 +283,6 @@ def test_refused_while_it_is_read(daemon, relay, spool, account, run):
 def storm(seed, relay):
     """At each step now and then a fault, twenty in all."""
     dice = random.Random(seed)
-    left = [20]
-
-    def maybe(step):
-        def act(session, argument):
-            if left[0] <= 0 or dice.random() > 0.1:
-                return False
-            left[0] -= 1
-            return mischief(step)(session, argument)
-
-        return act
 
     def mischief(step):
         kind = dice.choice(["answer", "answer", "slow", "gone", "reset", "421"])
@@ -306,6 +296,7 @@ def storm(seed, relay):
             return faults.dot_unanswered()
         return faults.hang_up(reset=kind == "reset")
 
+    maybe = faults.now_and_then(dice, 0.1, 20, mischief)
     for step in ["RSET", "MAIL", "RCPT", "DOT"]:
         relay.on(step, maybe(step))
 

@@ -200,6 +200,23 @@ def from_use(number, act):
     return count
 
 
+def now_and_then(dice, odds, most, choose):
+    """For each step, what `choose(step)` says at so many uses in one, `most` over all steps."""
+    left = most
+
+    def at(step):
+        def act(session, argument):
+            nonlocal left
+            if left <= 0 or dice.random() > odds:
+                return False
+            left -= 1
+            return choose(step)(session, argument)
+
+        return act
+
+    return at
+
+
 # SMTP
 
 
