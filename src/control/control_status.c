@@ -35,12 +35,6 @@ error_json(int64_t time, enum fail kind, const char *text)
 	    verdict_kind_name(kind), "text", control_client_text(text != NULL ? text : ""));
 }
 
-static const char *
-shortcoming_name(unsigned what)
-{
-	return shortcomings_name((enum smtp_shortcoming)what);
-}
-
 static json_t *
 set_json(unsigned set, const char *(*name)(unsigned one))
 {
@@ -96,7 +90,7 @@ smtp_json(const struct deliverer_view *view)
 	json_object_set_new(smtp, "sent", count_json(view->sent));
 	json_object_set_new(smtp, "sent_octets", count_json(view->sent_octets));
 	json_object_set_new(smtp, "queued", count_json(view->queued));
-	json_object_set_new(smtp, "left_out", set_json(view->left_out, shortcoming_name));
+	json_object_set_new(smtp, "left_out", set_json(view->left_out, shortcomings_name));
 	json_object_set_new(
 	    smtp, "certificate_expires", control_status_time(view->certificate_end));
 	return smtp;

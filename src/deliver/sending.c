@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "deliver/shortcomings.h"
 #include "net/address.h"
+#include "session/session.h"
 #include "store/record.h"
 
 #include <event2/event.h>
@@ -144,16 +145,6 @@ static const struct smtp_handler smtp_handler = {
 };
 
 static void
-note_left_out(const struct sending *s)
-{
-	char text[160];
-
-	shortcomings_list(s->settings.without, text, sizeof text);
-	if (*text != '\0')
-		transcript_note(s->transcript, "left out, for the server breaks on it: %s", text);
-}
-
-static void
 sending_connect(struct sending *s)
 {
 	const struct transcript_settings log = {
@@ -165,7 +156,7 @@ sending_connect(struct sending *s)
 	    .full = s->config->log.full,
 	};
 	s->transcript = transcript_open(s->settings.base, s->settings.log_worker, &log);
-	note_left_out(s);
+	session_note_left_out(s->transcript, s->settings.without, shortcomings_name);
 	const struct smtp_session_settings session = {
 	    .base = s->settings.base,
 	    .net = s->settings.net,

@@ -1,11 +1,8 @@
 #include "deliver/shortcomings.h"
 
 #include "base/log.h"
-#include "base/str.h"
 #include "deliver/sending.h"
 #include "session/standing.h"
-
-#include <stdio.h>
 
 enum { BREAKS_THAT_TELL = 2 };
 
@@ -16,7 +13,7 @@ end_trial(struct record *record, struct shortcomings_trial *trial, const char *a
 	if (result->recipients > 0) {
 		standing_note_lacking(record, trial->without);
 		log_warning("account=%s the server breaks on %s: it is gone on without for 30 days",
-		    account, shortcomings_name((enum smtp_shortcoming)trial->without));
+		    account, shortcomings_name(trial->without));
 	}
 	*trial = (struct shortcomings_trial){0};
 }
@@ -43,13 +40,13 @@ shortcomings_judge(struct record *record, struct shortcomings_trial *trial, cons
 		return;
 	trial->without = trial->suspect;
 	log_info("account=%s the sessions break on %s: it is tried without", account,
-	    shortcomings_name((enum smtp_shortcoming)trial->without));
+	    shortcomings_name(trial->without));
 }
 
 const char *
-shortcomings_name(enum smtp_shortcoming what)
+shortcomings_name(unsigned what)
 {
-	switch (what) {
+	switch ((enum smtp_shortcoming)what) {
 	case SMTP_SHORT_CHUNKING:
 		return "CHUNKING";
 	case SMTP_SHORT_PIPELINING:
@@ -60,17 +57,4 @@ shortcomings_name(enum smtp_shortcoming what)
 		return "SMTPUTF8";
 	}
 	return "";
-}
-
-void
-shortcomings_list(unsigned set, char *text, size_t size)
-{
-	struct str s = STR_INIT;
-
-	for (unsigned what = 1; what <= set; what <<= 1)
-		if ((set & what) != 0)
-			str_appendf(&s, "%s%s", s.len > 0 ? ", " : "",
-			    shortcomings_name((enum smtp_shortcoming)what));
-	snprintf(text, size, "%s", str_text(&s));
-	str_clear(&s);
 }

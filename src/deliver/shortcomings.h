@@ -3,8 +3,6 @@
 
 #include "deliver/smtp_session.h"
 
-#include <stddef.h>
-
 struct record;
 struct sending_result;
 
@@ -26,9 +24,6 @@ void shortcomings_judge(struct record *record, struct shortcomings_trial *trial,
     const char *account, const struct sending_result *result);
 
 /* "CHUNKING", as the server says it; static. */
-const char *shortcomings_name(enum smtp_shortcoming what);
-
-/* The names of a set, for people: "CHUNKING, SMTPUTF8". */
-void shortcomings_list(unsigned set, char *text, size_t size);
+const char *shortcomings_name(unsigned what);
 
 #endif

@@ -1,14 +1,11 @@
 #include "fetch/features.h"
 
 #include "base/log.h"
-#include "base/str.h"
 #include "config/config.h"
 #include "fetch/poll.h"
 #include "fetch/pop3_session.h"
 #include "session/standing.h"
 #include "store/record.h"
-
-#include <stdio.h>
 
 enum { FAILURES_THAT_TELL = 3 };
 
@@ -29,18 +26,6 @@ features_name(unsigned feature)
 	default:
 		return "PIPELINING";
 	}
-}
-
-void
-features_list(unsigned set, char *text, size_t size)
-{
-	struct str s = STR_INIT;
-
-	for (unsigned feature = 1; feature <= set; feature <<= 1)
-		if ((set & feature) != 0)
-			str_appendf(&s, "%s%s", s.len > 0 ? ", " : "", features_name(feature));
-	snprintf(text, size, "%s", str_text(&s));
-	str_clear(&s);
 }
 
 unsigned

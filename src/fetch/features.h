@@ -1,8 +1,6 @@
 #ifndef POSTRIDER_FETCH_FEATURES_H
 #define POSTRIDER_FETCH_FEATURES_H
 
-#include <stddef.h>
-
 struct pop3_config;
 struct poll_result;
 struct record;
@@ -25,9 +23,6 @@ unsigned features_without(
 
 /* "CAPA", "PIPELINING" ...; static. */
 const char *features_name(unsigned feature);
-
-/* The names of a set, for people: "CAPA, UTF8". */
-void features_list(unsigned set, char *text, size_t size);
 
 enum features_step {
 	FEATURES_SAME,

@@ -11,6 +11,7 @@
 #include "fetch/stumbles.h"
 #include "net/address.h"
 #include "net/transcript.h"
+#include "session/session.h"
 #include "store/listing.h"
 #include "store/mailbox.h"
 
@@ -332,16 +333,6 @@ static const struct pop3_handler handler = {
 };
 
 static void
-note_features_left_out(const struct poll *p)
-{
-	char text[120];
-
-	features_list(p->settings.without, text, sizeof text);
-	if (*text != '\0')
-		transcript_note(p->transcript, "left out, for the server breaks on it: %s", text);
-}
-
-static void
 poll_connect(struct poll *p)
 {
 	const struct config *config = p->config;
@@ -355,7 +346,7 @@ poll_connect(struct poll *p)
 	    .full = config->log.full,
 	};
 	p->transcript = transcript_open(p->settings.base, p->settings.log_worker, &log);
-	note_features_left_out(p);
+	session_note_left_out(p->transcript, p->settings.without, features_name);
 	const struct pop3_session_settings session = {
 	    .base = p->settings.base,
 	    .net = p->settings.net,

@@ -45,14 +45,13 @@ end_side(struct probe *p)
 static void
 fail_pop3(struct probe_side *side, const struct verdict *why)
 {
-	char left_out[120];
+	unsigned suspect = pop3_session_suspect(side->pop3);
 	struct verdict told = *why;
 	size_t len = strlen(told.text);
 
-	features_list(pop3_session_suspect(side->pop3), left_out, sizeof left_out);
-	if (*left_out != '\0')
+	if (suspect != 0)
 		snprintf(told.text + len, sizeof told.text - len,
-		    "; the daemon tries it without %s", left_out);
+		    "; the daemon tries it without %s", features_name(suspect));
 	probe_fail(side, &told);
 }
 

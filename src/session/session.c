@@ -1,7 +1,9 @@
 #include "session/session.h"
 
+#include "base/str.h"
 #include "config/config.h"
 #include "net/tls_verify.h"
+#include "net/transcript.h"
 
 enum { CONNECT_BUDGET = 60 * 1000 };
 
@@ -51,4 +53,27 @@ session_octets(const struct conn *conn, const struct session_octets *gone)
 	if (conn == NULL)
 		return *gone;
 	return (struct session_octets){.in = conn_octets_in(conn), .out = conn_octets_out(conn)};
+}
+
+void
+session_append_names(struct str *s, unsigned set, const char *(*name)(unsigned one))
+{
+	size_t start = s->len;
+
+	for (unsigned one = 1; one <= set; one <<= 1)
+		if ((set & one) != 0)
+			str_appendf(s, "%s%s", s->len > start ? ", " : "", name(one));
+}
+
+void
+session_note_left_out(
+    struct transcript *transcript, unsigned set, const char *(*name)(unsigned one))
+{
+	struct str names = STR_INIT;
+
+	if (set == 0)
+		return;
+	session_append_names(&names, set, name);
+	transcript_note(transcript, "left out, for the server breaks on it: %s", str_text(&names));
+	str_clear(&names);
 }

@@ -7,6 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct str;
+
 /* What both conversations do with their connection. */
 
 /* The silence timeout to use: the configured one, else the standard one of the step; ms. */
@@ -27,6 +29,14 @@ struct conn *session_connect(const struct session_connect *to, conn_cb *cb, void
 
 /* When the server's certificate ends, wall ms; 0: there is none, or its date does not matter. */
 int64_t session_certificate_end(const struct conn *conn, const struct endpoint_config *endpoint);
+
+/* The names of a set of features, bit by bit, for people: "CAPA, UTF8".  name() returns static
+ * text. */
+void session_append_names(struct str *s, unsigned set, const char *(*name)(unsigned one));
+
+/* The session log says what the server is not asked for, as it breaks on it; nothing for no set. */
+void session_note_left_out(
+    struct transcript *transcript, unsigned set, const char *(*name)(unsigned one));
 
 /* Octets on the wire, above TLS. */
 struct session_octets {

@@ -124,7 +124,7 @@ without_text(unsigned without)
 	for (unsigned bit = 1; bit <= without; bit <<= 1)
 		if (without & bit)
 			snprintf(text + strlen(text), sizeof text - strlen(text), " without %s",
-			    shortcomings_name((enum smtp_shortcoming)bit));
+			    shortcomings_name(bit));
 	return text;
 }
 

@@ -1,10 +1,12 @@
 #include "unit.h"
 
 #include "base/clock.h"
+#include "base/str.h"
 #include "config/config.h"
 #include "fetch/features.h"
 #include "fetch/poll.h"
 #include "fetch/pop3_session.h"
+#include "session/session.h"
 #include "store/record.h"
 
 #define DAY (INT64_C(24) * 3600 * 1000)
@@ -214,13 +216,15 @@ uidl_is_done_without_only_where_mail_is_deleted(void **state)
 static void
 a_set_has_names(void **state)
 {
-	char text[120];
+	struct str s = STR_INIT;
 
 	(void)state;
-	features_list(0, text, sizeof text);
-	assert_string_equal(text, "");
-	features_list(POP3_FEATURE_CAPA | POP3_FEATURE_PIPELINED_TRANSFER, text, sizeof text);
-	assert_string_equal(text, "CAPA, PIPELINING of RETR and DELE");
+	session_append_names(&s, 0, features_name);
+	assert_string_equal(str_text(&s), "");
+	session_append_names(
+	    &s, POP3_FEATURE_CAPA | POP3_FEATURE_PIPELINED_TRANSFER, features_name);
+	assert_string_equal(str_text(&s), "CAPA, PIPELINING of RETR and DELE");
+	str_clear(&s);
 }
 
 int
